@@ -1,0 +1,12 @@
+//! exotel-exporter: watches Exotel accounts and exposes health, sync and call metrics.
+//!
+//! The way through the program: page or webhook -> parse -> reconcile -> store -> metrics -> scrape.
+
+pub mod collector;
+pub mod config;
+pub mod exotel;
+pub mod metrics;
+pub mod model;
+pub mod simulator;
+pub mod store;
+pub mod web;

@@ -1,0 +1,14 @@
+//! Call records, time windows and words: plain types, no I/O.
+
+pub mod call;
+pub mod clock;
+pub mod sid;
+pub mod time;
+
+pub use call::{
+    AnsweredBy, Details, Direction, ExoPhone, LegStatus, Micros, Observation, Outcome, Source, Status,
+    UnreadableRow, last_ten_digits,
+};
+pub use clock::Clock;
+pub use sid::Sid;
+pub use time::{NotATime, Timestamp, UtcOffset, WallTime, parse_time};
