@@ -2,6 +2,8 @@
 
 pub mod call;
 pub mod clock;
+pub mod record;
+pub mod series;
 pub mod sid;
 pub mod time;
 
@@ -10,5 +12,7 @@ pub use call::{
     UnreadableRow, last_ten_digits,
 };
 pub use clock::Clock;
+pub use record::{Book, CallRecord, DetailsState, Settled, SettledKind, Task};
+pub use series::{AccountId, ExoPhoneId, Family, Series};
 pub use sid::Sid;
 pub use time::{NotATime, Timestamp, UtcOffset, WallTime, parse_time};
