@@ -7,6 +7,8 @@ pub mod config;
 pub mod exotel;
 pub mod metrics;
 pub mod model;
+pub mod reconcile;
+pub mod settle;
 pub mod simulator;
 pub mod store;
 pub mod web;

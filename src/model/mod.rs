@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod clock;
+pub mod exophones;
 pub mod record;
 pub mod series;
 pub mod sid;
@@ -12,6 +13,7 @@ pub use call::{
     UnreadableRow, last_ten_digits,
 };
 pub use clock::Clock;
+pub use exophones::{Directory, KnownExoPhone, Place};
 pub use record::{Book, CallRecord, DetailsState, Settled, SettledKind, Task};
 pub use series::{AccountId, ExoPhoneId, Family, Series};
 pub use sid::Sid;

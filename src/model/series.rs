@@ -99,9 +99,7 @@ impl Family {
         match self {
             Self::ConversationDuration => Some(&[5, 10, 20, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600]),
             Self::SetupDuration => Some(&[2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 300, 600]),
-            Self::SettleDelay => {
-                Some(&[5, 15, 60, 120, 300, 600, 1200, 1800, 2400, 3600, 7200, 21_600])
-            }
+            Self::SettleDelay => Some(&[5, 15, 60, 120, 300, 600, 1200, 1800, 2400, 3600, 7200, 21_600]),
             _ => None,
         }
     }
@@ -207,14 +205,8 @@ labels! {
 }
 
 /// Statuses that a counted call can have, in the order of their codes: the first six of [`Status`].
-pub const COUNTED_STATUSES: [Status; 6] = [
-    Status::Completed,
-    Status::Failed,
-    Status::Busy,
-    Status::NoAnswer,
-    Status::Canceled,
-    Status::Other,
-];
+pub const COUNTED_STATUSES: [Status; 6] =
+    [Status::Completed, Status::Failed, Status::Busy, Status::NoAnswer, Status::Canceled, Status::Other];
 
 /// Code of a counted call's status; a status that is not final counts as `other`.
 pub fn status_code(status: Status) -> u8 {

@@ -159,7 +159,7 @@ pub struct NotATime;
 /// zeros, and the epoch in UTC or IST. A sub-second part is cut.
 ///
 /// # Errors
-/// [`NotATime`] for anything else; years outside 2000 to 2200 included.
+/// [`NotATime`] for anything else; years outside 2000 to 2099 included.
 pub fn parse_time(text: &str, offset: UtcOffset) -> Result<Option<WallTime>, NotATime> {
     let text = text.trim();
     if text.is_empty() || text == "null" || text.starts_with("0000-00-00") {
@@ -176,7 +176,7 @@ pub fn parse_time(text: &str, offset: UtcOffset) -> Result<Option<WallTime>, Not
         Some(zone) => WallTime(local).to_timestamp(zone).to_wall(offset),
     };
     // A year that no call can have is a fault of the sender, not a date.
-    if !(946_684_800..7_258_118_400).contains(&wall.0) {
+    if !(946_684_800..4_102_444_800).contains(&wall.0) {
         return Err(NotATime);
     }
     Ok(Some(wall))

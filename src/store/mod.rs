@@ -1,1 +1,4 @@
-//! To be written.
+//! The embedded store.
+
+pub mod bytes;
+pub mod codec;
