@@ -6,6 +6,7 @@ pub mod exophones;
 pub mod record;
 pub mod series;
 pub mod sid;
+pub mod sync;
 pub mod time;
 
 pub use call::{
@@ -17,4 +18,5 @@ pub use exophones::{Directory, KnownExoPhone, Place};
 pub use record::{Book, CallRecord, DetailsState, Settled, SettledKind, Task};
 pub use series::{AccountId, ExoPhoneId, Family, Series};
 pub use sid::Sid;
+pub use sync::{AccountRow, HourKey, HourTotals, Pass, RunStatus, SetAside, Slice, SyncRun, SyncState};
 pub use time::{NotATime, Timestamp, UtcOffset, WallTime, parse_time};

@@ -1,0 +1,80 @@
+//! What goes in and out of one transaction: plain data, so that another backend can do the same.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::model::{
+    AccountId, CallRecord, HourKey, HourTotals, KnownExoPhone, SetAside, Sid, SyncRun, SyncState, Task,
+    Timestamp, WallTime,
+};
+use crate::settle::Deltas;
+
+/// Something that reads records, decides, and writes, all in one transaction.
+///
+/// `decide` may run again with the same input if its neighbour in a shared commit failed; it must not
+/// change anything outside its answer.
+pub trait Operation: Send + 'static {
+    /// What the caller gets once the commit is durable.
+    type Reply: Send + 'static;
+
+    /// What must be read first.
+    fn wants(&self) -> Wants;
+
+    /// What is to be written, given what was read.
+    fn decide(&mut self, held: Held) -> (WriteSet, Self::Reply);
+}
+
+/// What an operation must know.
+#[derive(Clone, Debug)]
+pub struct Wants {
+    /// Account.
+    pub account: AccountId,
+    /// Calls by Sid, with the creation time under which they are most likely filed.
+    pub calls: Vec<(Sid, WallTime)>,
+    /// Calls whose task is due.
+    pub due: Option<Due>,
+}
+
+/// Calls with a task that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The task.
+    pub task: Task,
+    /// Due at or before this.
+    pub now: Timestamp,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// What the store held.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// Known calls, among them the roots of those that have a parent and have not settled.
+    pub calls: HashMap<Sid, CallRecord>,
+    /// Calls whose record is damaged: known to exist, content lost.
+    pub damaged: HashSet<Sid>,
+    /// Those that were due, soonest first.
+    pub due: Vec<Sid>,
+    /// Whether the account has rows that were set aside.
+    pub any_set_aside: bool,
+}
+
+/// What is written.
+#[derive(Debug, Default)]
+pub struct WriteSet {
+    /// Records that changed: as they were, and as they are.
+    pub calls: Vec<(Option<CallRecord>, CallRecord)>,
+    /// Additions to the totals.
+    pub deltas: Deltas,
+    /// Changes of the hourly roll-ups.
+    pub hours: BTreeMap<HourKey, HourTotals>,
+    /// The state of reading.
+    pub sync: Option<SyncState>,
+    /// A run of the sync.
+    pub run: Option<SyncRun>,
+    /// Rows to set aside.
+    pub set_aside: Vec<SetAside>,
+    /// Rows set aside that were read, or are gone.
+    pub healed: Vec<u64>,
+    /// ExoPhones, new or changed.
+    pub exophones: Vec<KnownExoPhone>,
+}
