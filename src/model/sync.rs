@@ -193,8 +193,7 @@ pub fn hourly(record: &CallRecord) -> Option<(HourKey, HourTotals)> {
                 count(super::series::status_code(record.call.status), outcome.code());
                 totals.history = 1;
                 totals.seconds = record.call.duration.map_or(0, i64::from);
-                totals.conversation =
-                    record.call.details.and_then(|d| d.conversation).map_or(0, i64::from);
+                totals.conversation = record.call.details.and_then(|d| d.conversation).map_or(0, i64::from);
             }
             totals.cost = record.call.price.unwrap_or(0).max(0);
             record.call.direction.unwrap_or(Direction::Other)

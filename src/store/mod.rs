@@ -1,4 +1,134 @@
-//! The embedded store.
+//! The embedded store: calls, totals, roll-ups and the state of reading, in one redb file.
+//!
+//! Promises: an operation's reply comes after its commit is durable; an operation is stored whole or not
+//! at all; one that fails does not take its neighbours along; a flipped bit is never read as data; after a
+//! fault of the disk the file is opened again by itself. It must not know Exotel, HTTP or why anything is
+//! stored. Its surface is a few typed operations over whole batches ([`Operation`], and the reads in
+//! `read.rs`), so that another backend can take its place.
 
+mod batch;
 pub mod bytes;
 pub mod codec;
+mod engine;
+mod error;
+mod index;
+mod maintain;
+mod open;
+mod prune;
+mod read;
+mod tables;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use redb::Database;
+use tokio::sync::mpsc;
+
+pub use batch::{Due, Held, Operation, Wants, WriteSet};
+pub use error::{Error, OpenError};
+pub use maintain::{CheckReport, Stats, backup, check, compact, restore, stats};
+pub use read::Summary;
+pub use tables::{COUNTED, LAYOUT};
+
+use crate::metrics::StoreMetrics;
+use crate::model::Series;
+
+/// Cache of redb. The default of 1 GiB would fill with pages that are read once; 16 MiB hold the hot part
+/// of the trees at 50 million calls.
+const CACHE: usize = 16 * 1024 * 1024;
+
+/// Operations that may wait for a commit; beyond, callers wait for a place.
+const QUEUE: usize = 1024;
+
+/// An open store. Cheap to clone; closed when [`Store::close`] is called or the last clone is gone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+    queue: mpsc::Sender<writer::Message>,
+}
+
+struct Shared {
+    path: PathBuf,
+    /// None while it is opened again after a fault.
+    db: ArcSwapOption<Database>,
+    /// What `/metrics` shows of the persisted totals: replaced piecemeal after each commit.
+    totals: Mutex<Arc<BTreeMap<u64, u64>>>,
+    /// Totals at the moment of a restore; taken off what is shown.
+    base: BTreeMap<u64, u64>,
+    metrics: StoreMetrics,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The file; its folder is made if missing.
+    pub path: PathBuf,
+    /// Where the store counts what it does.
+    pub metrics: StoreMetrics,
+}
+
+impl Store {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Runs an operation in a transaction, which it may share with others, and waits for the commit.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing of the operation was stored then.
+    pub async fn transact<O: Operation>(&self, operation: O) -> Result<O::Reply, Error> {
+        writer::transact(&self.queue, operation).await
+    }
+
+    /// The persisted totals as of the last durable commit, less what a restored copy began with.
+    pub fn totals(&self) -> Totals {
+        Totals(Arc::clone(&self.shared.totals()))
+    }
+
+    /// Waits for what is queued, then closes the file.
+    pub async fn close(&self) {
+        writer::close(&self.queue).await;
+    }
+}
+
+impl Shared {
+    /// Held for map look-ups only, never across I/O or an await.
+    fn totals(&self) -> MutexGuard<'_, Arc<BTreeMap<u64, u64>>> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, changed: &[(u64, u64)]) {
+        let mut totals = self.totals();
+        // In place, unless a scrape is reading the map at this very moment.
+        let map = Arc::make_mut(&mut totals);
+        for (key, value) in changed {
+            map.insert(*key, value.saturating_sub(self.base.get(key).copied().unwrap_or(0)));
+        }
+    }
+}
+
+/// A consistent picture of the persisted totals.
+#[derive(Clone, Debug)]
+pub struct Totals(Arc<BTreeMap<u64, u64>>);
+
+impl Totals {
+    /// The total of one series, 0 if nothing was counted.
+    pub fn get(&self, series: Series) -> u64 {
+        self.0.get(&series.to_key()).copied().unwrap_or(0)
+    }
+
+    /// Every series that ever counted.
+    pub fn iter(&self) -> impl Iterator<Item = (Series, u64)> + '_ {
+        self.0.iter().filter_map(|(key, value)| Some((Series::from_key(*key)?, *value)))
+    }
+}
