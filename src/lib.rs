@@ -5,6 +5,7 @@
 pub mod collector;
 pub mod config;
 pub mod exotel;
+pub mod ingest;
 pub mod metrics;
 pub mod model;
 pub mod reconcile;

@@ -96,11 +96,6 @@ impl Recent {
         Ok(time.map(|t| WallTime(i64::from(t))))
     }
 
-    /// Entries in memory.
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     /// Writes what the transaction added and merges a slice into the tree.
     pub(super) fn write(&self, fresh: &mut Fresh, tables: &mut Tables<'_>) -> Result<(), Error> {
         if fresh.entries.is_empty() {

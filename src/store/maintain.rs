@@ -202,15 +202,16 @@ fn size<K: Key + 'static, V: Value + 'static>(
 pub fn backup(path: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OpenError> {
     let from = open_for_reading(path)?;
     let target = PathBuf::from(to);
-    let file =
-        OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(to).map_err(|error| {
-            OpenError::Io { path: target.clone(), action: "created", reason: io_reason(&error) }
-        })?;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(|error| OpenError::Io {
+        path: target.clone(),
+        action: "created",
+        reason: io_reason(&error),
+    })?;
     let copy = || -> Result<(), Error> {
         let txn = from.begin_read()?;
         let total = txn.open_table(CALLS)?.len()?;
         let copy = redb::Builder::new()
-            .create_file(file)
+            .create(&target)
             .map_err(|error| Error::Unavailable { action: "written", reason: error.to_string() })?;
         let mut done = 0;
         copy_table(&txn, &copy, META, &mut |_| {})?;

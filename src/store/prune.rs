@@ -29,9 +29,8 @@ impl Store {
             let (count, counted) = std::sync::mpsc::channel();
             writer::with_engine(&self.queue, move |engine| {
                 let removed = engine.prune(account, &sid, floor, runs_before)?;
-                // The receiver waits below.
-                drop(count.send(removed));
-                Ok(())
+                // The receiver waits below, so this cannot fail.
+                count.send(removed).map_err(|_| Error::Closed)
             })
             .await?;
             let (calls, runs) = counted.recv().unwrap_or((0, 0));

@@ -24,37 +24,37 @@ use redb::TableDefinition;
 pub const LAYOUT: u64 = 1;
 
 /// Names: `layout`, `restored`, `edges/<family>`, `phone_key`.
-pub const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// Accounts by sid.
-pub const ACCOUNTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("accounts");
+pub(super) const ACCOUNTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("accounts");
 /// ExoPhones: account << 16 | id.
-pub const EXOPHONES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("exophones");
+pub(super) const EXOPHONES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("exophones");
 /// Calls.
-pub const CALLS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("calls");
+pub(super) const CALLS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("calls");
 /// Where a Sid is filed.
-pub const SID_INDEX: TableDefinition<'_, u64, u32> = TableDefinition::new("sid_index");
+pub(super) const SID_INDEX: TableDefinition<'_, u64, u32> = TableDefinition::new("sid_index");
 /// What is not merged into [`SID_INDEX`] yet, in order of arrival: 12 bytes an entry.
-pub const SID_RECENT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sid_recent");
+pub(super) const SID_RECENT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sid_recent");
 /// What is to be done about calls, by time.
-pub const AGENDA: TableDefinition<'_, &[u8], ()> = TableDefinition::new("agenda");
+pub(super) const AGENDA: TableDefinition<'_, &[u8], ()> = TableDefinition::new("agenda");
 /// Totals.
-pub const TOTALS: TableDefinition<'_, u64, u64> = TableDefinition::new("totals");
+pub(super) const TOTALS: TableDefinition<'_, u64, u64> = TableDefinition::new("totals");
 /// Totals at the moment of a restore.
-pub const BASE: TableDefinition<'_, u64, u64> = TableDefinition::new("base");
+pub(super) const BASE: TableDefinition<'_, u64, u64> = TableDefinition::new("base");
 /// Roll-ups: account << 48 | hour << 8 | direction.
-pub const HOURS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("hours");
+pub(super) const HOURS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("hours");
 /// State of reading.
-pub const SYNC: TableDefinition<'_, u16, &[u8]> = TableDefinition::new("sync");
+pub(super) const SYNC: TableDefinition<'_, u16, &[u8]> = TableDefinition::new("sync");
 /// Runs of the sync: account << 48 | number.
-pub const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("runs");
+pub(super) const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("runs");
 /// Rows set aside.
-pub const SET_ASIDE: TableDefinition<'_, (u16, u64), &[u8]> = TableDefinition::new("set_aside");
+pub(super) const SET_ASIDE: TableDefinition<'_, (u16, u64), &[u8]> = TableDefinition::new("set_aside");
 
 /// Tables whose rows are exported as `exotel_store_records`.
 pub const COUNTED: [&str; 5] = ["calls", "exophones", "hours", "runs", "set_aside"];
 
 /// A stored structure with the checksum of its bytes and of a word for its place.
-pub fn seal<T: serde::Serialize>(place: &str, value: &T) -> Vec<u8> {
+pub(super) fn seal<T: serde::Serialize>(place: &str, value: &T) -> Vec<u8> {
     let mut bytes = postcard::to_allocvec(value).expect("plain structures can be encoded");
     bytes.extend_from_slice(&checksum(place, &bytes));
     bytes
@@ -64,7 +64,7 @@ pub fn seal<T: serde::Serialize>(place: &str, value: &T) -> Vec<u8> {
 ///
 /// # Errors
 /// [`super::Error::Damaged`] if the checksum does not fit.
-pub fn unseal<T: serde::de::DeserializeOwned>(place: &str, bytes: &[u8]) -> Result<T, super::Error> {
+pub(super) fn unseal<T: serde::de::DeserializeOwned>(place: &str, bytes: &[u8]) -> Result<T, super::Error> {
     let damaged = || super::Error::Damaged(format!("a record of {place} does not fit its checksum"));
     let split = bytes.len().checked_sub(4).ok_or_else(damaged)?;
     let (body, sum) = bytes.split_at(split);

@@ -105,8 +105,7 @@ pub(super) async fn run(shared: Arc<Shared>, engine: Engine, mut messages: mpsc:
             }
             Message::Close(answer) => {
                 state.shut();
-                // As above.
-                drop(answer.send(()));
+                answer.send(()).unwrap_or_default();
                 return;
             }
         }
