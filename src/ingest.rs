@@ -10,8 +10,8 @@ use crate::exotel::{Row, Window};
 use crate::model::series::RowResult;
 use crate::model::sync::hourly;
 use crate::model::{
-    AccountId, CallRecord, Directory, Family, HourKey, HourTotals, Observation, Series, SetAside, Sid,
-    SyncRun, SyncState, Task, Timestamp, UnreadableRow, WallTime,
+    AccountId, CallRecord, DetailsState, Directory, Family, HourKey, HourTotals, Observation, Series,
+    SetAside, Sid, SyncRun, SyncState, Task, Timestamp, UnreadableRow, WallTime,
 };
 use crate::reconcile::{Effect, Origin, merge};
 use crate::settle::{Deltas, Root, Rules, Surroundings, Wanted, settle};
@@ -49,6 +49,8 @@ pub struct Page {
     pub window: Option<Window>,
     /// Calls that were asked for by name, and why: each is counted as asked, whether it came or not.
     pub asked: Option<(Task, Vec<(Sid, WallTime)>)>,
+    /// Calls whose leg details Exotel refused for good.
+    pub refused: Vec<(Sid, WallTime)>,
     /// The state of reading after this page.
     pub sync: Option<SyncState>,
     /// The run this page belongs to.
@@ -89,6 +91,7 @@ impl Page {
             origin,
             window: None,
             asked: None,
+            refused: Vec::new(),
             sync: None,
             run: None,
             deltas: Deltas::default(),
@@ -106,7 +109,11 @@ impl Operation for Page {
             Row::Unreadable(_) => None,
         });
         let asked = self.asked.iter().flat_map(|(_, calls)| calls.iter().cloned());
-        Wants { account: self.context.account, calls: rows.chain(asked).collect(), due: None }
+        Wants {
+            account: self.context.account,
+            calls: rows.chain(asked).chain(self.refused.iter().cloned()).collect(),
+            due: None,
+        }
     }
 
     fn decide(&mut self, held: Held) -> (WriteSet, Summary) {
@@ -121,6 +128,9 @@ impl Operation for Page {
             for (sid, _) in calls {
                 batch.asked(*task, sid);
             }
+        }
+        for (sid, _) in &self.refused {
+            batch.refused(sid);
         }
         batch.settle_touched(&mut summary);
         let mut writes = batch.finish();
@@ -236,6 +246,14 @@ impl<'c> Batch<'c> {
             Task::Price => book.price_asks = book.price_asks.saturating_add(1),
             Task::DetailsFirst | Task::Details => book.details_tries = book.details_tries.saturating_add(1),
             Task::Settle | Task::Child => {}
+        }
+        self.touched.push(sid.clone());
+    }
+
+    fn refused(&mut self, sid: &Sid) {
+        let Some(record) = self.now.get_mut(sid) else { return };
+        if record.book.details == DetailsState::Missing {
+            record.book.details = DetailsState::Failed;
         }
         self.touched.push(sid.clone());
     }

@@ -207,7 +207,7 @@ pub fn backup(path: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Res
         action: "created",
         reason: io_reason(&error),
     })?;
-    let copy = || -> Result<(), Error> {
+    let mut copy = || -> Result<(), Error> {
         let txn = from.begin_read()?;
         let total = txn.open_table(CALLS)?.len()?;
         let copy = redb::Builder::new()
