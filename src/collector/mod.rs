@@ -1,3 +1,14 @@
 //! Pollers: what is read from Exotel, when, and what for. One file each.
+//!
+//! They ask through [`account::Account`] and store through [`crate::ingest`]; none knows the web.
 
+pub mod account;
+pub mod audit;
+pub mod calls;
+pub mod details;
+pub mod exophones;
 pub mod plan;
+pub mod run;
+pub mod tasks;
+
+pub use account::{Account, ManualRun, Status};

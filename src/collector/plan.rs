@@ -89,12 +89,22 @@ pub fn first_state(first_start: WallTime, settings: &Settings) -> SyncState {
 /// Prepares the state for a tick: drops what is final, extends the head, grows old slices.
 pub fn begin_tick(state: &mut SyncState, now: WallTime, settings: &Settings, mode: Mode) {
     let now = now.0;
+    // A clock or an offset that was set back: what lies ahead of now was never read in earnest.
+    state.slices.retain(|slice| slice.from < now);
+    if let Some(last) = state.slices.last_mut() {
+        last.to = last.to.min(now);
+    }
     retire(state, now, settings);
     extend(state, now, settings, mode);
     match mode {
         Mode::Whole => gather(state, now, settings),
         Mode::Bands | Mode::Now => grow(state, now),
     }
+}
+
+/// Extends the head while a run is under way, so that the newest calls do not wait for its end.
+pub fn extend_head(state: &mut SyncState, now: WallTime, settings: &Settings) {
+    extend(state, now.0, settings, Mode::Bands);
 }
 
 /// Removes slices, or the first part of one, that can no longer change.
@@ -154,6 +164,12 @@ fn extend(state: &mut SyncState, now: i64, settings: &Settings, mode: Mode) {
 fn gather(state: &mut SyncState, now: i64, settings: &Settings) {
     let live = now - settings.lookback - 4 * settings.interval;
     let Some(first) = state.slices.iter().position(|s| s.from >= live) else { return };
+    // A gap that is being read goes on as it is.
+    let busy = state.slices.iter().rposition(|s| s.seen.is_none() && s.pass.is_some()).map_or(0, |n| n + 1);
+    let first = first.max(busy);
+    if first >= state.slices.len() {
+        return;
+    }
     let from = state.slices[first].from;
     let Some(last) = state.slices.last().copied() else { return };
     // Everything in it is read from its beginning: a half-done reading of a part does not count.

@@ -1,0 +1,139 @@
+//! Reads the list of ExoPhones: at start, hourly, and when a call names a number that is on no list.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::account::Account;
+use crate::exotel::Priority;
+use crate::model::{Directory, ExoPhone, ExoPhoneId, KnownExoPhone, last_ten_digits};
+use crate::store::{Held, Operation, Wants, WriteSet};
+
+/// The list changes when somebody buys a number.
+const EVERY: Duration = Duration::from_secs(3600);
+
+/// Reads the list until told to stop.
+pub async fn run(account: Arc<Account>, shutdown: CancellationToken) {
+    // An unknown number may trigger one reading in this time: 5 minutes with the default `settle_after`.
+    let pause = account.beat(6);
+    loop {
+        read(&account).await;
+        let regular = Instant::now() + EVERY;
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = sleep(pause) => {}
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = sleep_until(regular) => {}
+            () = account.wants_exophones.notified() => {}
+        }
+    }
+}
+
+/// Reads the list once and stores what is new; a failure leaves the numbers as they are.
+pub async fn read(account: &Account) {
+    let listed = account.client.exophones(Priority::Health).await;
+    account.note(&listed);
+    let now = account.now();
+    let known = account.status().exophones.clone();
+    let mut phones = known.clone();
+    match listed {
+        Ok(listed) => {
+            let count = listed.len() as u64;
+            // Numbers of the first list are exported before anything counts; later ones must be seen as 0
+            // by a scrape first.
+            let wait = account.beat(6).min(Duration::from_secs(30)).as_secs().max(1);
+            let from = if known.is_empty() { 0 } else { now.plus(i64::try_from(wait).unwrap_or(30)).0 };
+            let changed = merge(&mut phones, &listed, from);
+            if !changed.is_empty() {
+                let write = Store { account: account.id, phones: changed };
+                if let Err(error) = account.store.transact(write).await {
+                    account.failed(&error.to_string());
+                    phones = known;
+                }
+            }
+            account.status().exophones_listed = Some(count);
+        }
+        Err(error) => {
+            tracing::warn!(account = account.config.name, reason = %error, "the list of ExoPhones could not be read");
+        }
+    }
+    let directory = Directory::new(&phones, Some(now), account.exophone_cap);
+    account.directory.store(Arc::new(directory));
+    account.status().exophones = phones;
+    // Calls that waited for this reading can go on.
+    account.took_in.notify_waiters();
+}
+
+/// Adds what is new on the list to the known numbers; gives what changed.
+fn merge(known: &mut Vec<KnownExoPhone>, listed: &[ExoPhone], countable_from: i64) -> Vec<KnownExoPhone> {
+    let mut changed = Vec::new();
+    for phone in listed {
+        let same = |k: &KnownExoPhone| match (last_ten_digits(&k.number), last_ten_digits(&phone.number)) {
+            (Some(a), Some(b)) => a == b,
+            _ => k.number == phone.number,
+        };
+        match known.iter_mut().find(|k| same(k)) {
+            Some(k) => {
+                if k.sid != phone.sid || k.friendly_name != phone.friendly_name {
+                    k.sid.clone_from(&phone.sid);
+                    k.friendly_name.clone_from(&phone.friendly_name);
+                    changed.push(k.clone());
+                }
+            }
+            None => {
+                let next = known.iter().map(|k| k.id).max().map_or(ExoPhoneId::FIRST, |id| id.saturating_add(1));
+                let k = KnownExoPhone {
+                    id: next,
+                    sid: phone.sid.clone(),
+                    number: phone.number.clone(),
+                    friendly_name: phone.friendly_name.clone(),
+                    countable_from,
+                };
+                known.push(k.clone());
+                changed.push(k);
+            }
+        }
+    }
+    changed
+}
+
+#[derive(Debug)]
+struct Store {
+    account: crate::model::AccountId,
+    phones: Vec<KnownExoPhone>,
+}
+
+impl Operation for Store {
+    type Reply = ();
+
+    fn wants(&self) -> Wants {
+        Wants { account: self.account, calls: Vec::new(), due: None }
+    }
+
+    fn decide(&mut self, _held: Held) -> (WriteSet, ()) {
+        (WriteSet { exophones: self.phones.clone(), ..WriteSet::default() }, ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phone(sid: &str, number: &str) -> ExoPhone {
+        ExoPhone { sid: sid.into(), number: number.into(), friendly_name: None }
+    }
+
+    #[test]
+    fn numbers_keep_their_id_whatever_the_list_does() {
+        let mut known = Vec::new();
+        let changed = merge(&mut known, &[phone("a", "+918000000011"), phone("b", "08000000022")], 0);
+        assert_eq!(changed.iter().map(|k| k.id).collect::<Vec<_>>(), [2, 3]);
+        let changed = merge(&mut known, &[phone("b2", "+918000000022"), phone("c", "08000000033")], 500);
+        assert_eq!(changed.iter().map(|k| (k.id, k.countable_from)).collect::<Vec<_>>(), [(3, 0), (4, 500)]);
+        assert_eq!(known.len(), 3);
+    }
+}

@@ -1,0 +1,208 @@
+//! What is due: counting calls whose time has come, asking by Sid for calls that were read before they
+//! settled or have no price yet, and reading again what was set aside.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::account::Account;
+use crate::exotel::{CallsQuery, ErrorKind, Priority, Window};
+use crate::ingest::{Page, Tasks};
+use crate::model::{RunStatus, SetAside, Sid, SyncRun, Task, Timestamp, WallTime};
+use crate::reconcile::Origin;
+use crate::settle::Deltas;
+use crate::store::{self, Held, Operation, Wants, WriteSet};
+
+/// Calls handled in one transaction.
+const BATCH: usize = 500;
+/// Calls asked for in one request: Exotel recommends 20 at most.
+const LIST: usize = 20;
+/// Lists sent in one round, so that one kind of work does not hold up the others.
+const LISTS: usize = 8;
+/// The longest wait before a row that was set aside is read again.
+const LONGEST_RETRY: i64 = 86_400;
+
+/// Works until told to stop.
+pub async fn run(account: Arc<Account>, shutdown: CancellationToken) {
+    let beat = account.beat(60).min(Duration::from_secs(30));
+    let mut looked = None;
+    loop {
+        if let Err(error) = round(&account).await {
+            account.failed(&error.to_string());
+        }
+        if looked.is_none_or(|at: Instant| at.elapsed() >= Duration::from_secs(1)) {
+            looked = Some(Instant::now());
+            if let Err(error) = look(&account).await {
+                account.failed(&error.to_string());
+            }
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = sleep(beat) => {}
+        }
+    }
+}
+
+async fn round(account: &Account) -> Result<(), store::Error> {
+    for task in [Task::Settle, Task::Child] {
+        loop {
+            let tasks = Tasks { context: account.context(), task, limit: BATCH };
+            let done = account.take_in(tasks).await?;
+            if done.due < BATCH as u64 {
+                break;
+            }
+        }
+    }
+    ask(account, Task::Recheck, Priority::Settle).await?;
+    ask(account, Task::Price, Priority::Heal).await?;
+    heal(account).await
+}
+
+/// Asks by Sid for calls whose task is due.
+async fn ask(account: &Account, task: Task, priority: Priority) -> Result<(), store::Error> {
+    let mut due = account.store.due(account.id, task, account.now(), BATCH).await?;
+    if task == Task::Recheck && account.status().whole {
+        // The whole look-back is read on each tick: that answers for these.
+        let live = account.wall_now().plus(-account.plan().lookback);
+        due.retain(|(_, created)| *created < live);
+    }
+    for list in due.chunks(LIST).take(LISTS) {
+        let details = account.store.sync_state(account.id).await?.and_then(|s| s.details_inline);
+        let query = CallsQuery::Sids {
+            sids: list.iter().map(|(sid, _)| sid.clone()).collect(),
+            window: None,
+            details: details == Some(true),
+        };
+        match account.calls(&query, priority).await {
+            Ok(page) => {
+                let mut batch = Page::new(account.context(), page.rows, Origin::Page);
+                batch.asked = Some((task, list.to_vec()));
+                account.take_in(batch).await?;
+            }
+            // Asked for again in the next round; the client has retried what can be retried.
+            Err(_) => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// Reads again around rows that were set aside; those that do not come back unreadable are healed.
+async fn heal(account: &Account) -> Result<(), store::Error> {
+    let now = account.now();
+    let all = account.store.set_aside(account.id).await?;
+    let Some(first) = all.iter().find(|row| row.retry_at <= now.0) else { return Ok(()) };
+    // Neighbours that are due are read in one go.
+    let span = account.plan().audit_unit();
+    let near = |row: &&SetAside| {
+        row.retry_at <= now.0 && row.after >= first.after - span && row.before <= first.before + span
+    };
+    let due: Vec<SetAside> = all.iter().filter(near).cloned().collect();
+    let window = Window {
+        from: WallTime(due.iter().map(|r| r.after).min().unwrap_or(first.after)),
+        to: WallTime(due.iter().map(|r| r.before).max().unwrap_or(first.before) + 1),
+    };
+    let started = account.clock.now();
+    let mut found = Vec::new();
+    let mut pages = 0;
+    let mut query = CallsQuery::Window { window, duration: None, details: false };
+    let outcome = loop {
+        let page = match account.calls(&query, Priority::Heal).await {
+            Ok(page) => page,
+            Err(error) => break Err(error),
+        };
+        pages += 1;
+        let mut batch = Page::new(account.context(), page.rows, Origin::Page);
+        batch.window = Some(window);
+        let taken = account.take_in(batch).await?;
+        found.extend(taken.set_aside);
+        match page.next {
+            Some(next) if pages < 1_000 => query = CallsQuery::Next(next),
+            _ => break Ok(()),
+        }
+    };
+    let answered = match &outcome {
+        Ok(()) => true,
+        Err(error) => matches!(error.kind, ErrorKind::Client | ErrorKind::NotFound),
+    };
+    let healed = if outcome.is_ok() {
+        due.iter().map(|row| row.id).filter(|id| !found.contains(id)).collect()
+    } else {
+        Vec::new()
+    };
+    let put_off: Vec<SetAside> = due
+        .into_iter()
+        .filter(|row| !healed.contains(&row.id))
+        .map(|row| {
+            let wait = account.plan().slack.max(1).saturating_mul(1 << row.tries.min(16)).min(LONGEST_RETRY);
+            let tries = row.tries + u32::from(answered);
+            SetAside { tries, retry_at: now.plus(wait).0, ..row }
+        })
+        .collect();
+    let run = SyncRun {
+        id: next_run(account).await?,
+        trigger: "heal".into(),
+        started: started.0,
+        ended: Some(account.clock.now().0),
+        status: if outcome.is_ok() { RunStatus::Success } else { RunStatus::Failed },
+        pages,
+        stored: healed.len() as u64,
+        rows: 0,
+        set_aside: put_off.len() as u64,
+        error: outcome.err().map(|error| error.message),
+    };
+    let deltas = super::run::count(account.id, &run);
+    account.store.transact(Healing { account: account.id, healed, put_off, run, deltas }).await
+}
+
+/// The number of the next run.
+pub(super) async fn next_run(account: &Account) -> Result<u64, store::Error> {
+    Ok(account.store.runs(account.id, 1).await?.first().map_or(1, |run| run.id + 1))
+}
+
+#[derive(Debug)]
+struct Healing {
+    account: crate::model::AccountId,
+    healed: Vec<u64>,
+    put_off: Vec<SetAside>,
+    run: SyncRun,
+    deltas: Deltas,
+}
+
+impl Operation for Healing {
+    type Reply = ();
+
+    fn wants(&self) -> Wants {
+        Wants { account: self.account, calls: Vec::<(Sid, WallTime)>::new(), due: None }
+    }
+
+    fn decide(&mut self, _held: Held) -> (WriteSet, ()) {
+        let writes = WriteSet {
+            set_aside: self.put_off.clone(),
+            healed: self.healed.clone(),
+            run: Some(self.run.clone()),
+            deltas: self.deltas.clone(),
+            ..WriteSet::default()
+        };
+        (writes, ())
+    }
+}
+
+/// Brings what waits in the store to the gauges and the page.
+async fn look(account: &Account) -> Result<(), store::Error> {
+    let waiting = account.store.summary(account.id, account.config.sid.clone()).await?;
+    let hour = u32::try_from(account.wall_now().0.max(0) / 3600).unwrap_or(0);
+    let hours = account.store.hours(account.id, hour.saturating_sub(23), hour + 1).await?;
+    let last_run = account.store.runs(account.id, 1).await?.pop();
+    let mut status = account.status();
+    status.waiting = waiting;
+    status.hours = hours;
+    status.last_run = last_run;
+    Ok(())
+}
+
+/// An instant as the status shows it.
+pub(super) fn instant(account: &Account, wall: WallTime) -> Timestamp {
+    wall.to_timestamp(account.config.utc_offset)
+}
