@@ -189,3 +189,188 @@ async fn guard(mut response: Response) -> Response {
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::BuildInfo;
+    use axum::body::{Body, to_bytes};
+    use http::{Method, Request};
+    use tower::ServiceExt;
+
+    fn web() -> Web {
+        Web {
+            metrics: Arc::new(Metrics::new(BuildInfo { version: "0.1.0", revision: "abc" })),
+            status: Arc::new(page::sample::snapshot),
+            telemetry_path: "/metrics".to_owned(),
+            lifecycle: Lifecycle::Disabled,
+        }
+    }
+
+    struct Answer {
+        status: StatusCode,
+        headers: http::HeaderMap,
+        body: Vec<u8>,
+    }
+
+    impl Answer {
+        fn header(&self, name: header::HeaderName) -> &str {
+            self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        }
+
+        fn text(&self) -> &str {
+            std::str::from_utf8(&self.body).unwrap()
+        }
+    }
+
+    async fn ask(web: Web, method: Method, path: &str, headers: &[(header::HeaderName, &str)]) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
+        let response = web.router().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    async fn get_(path: &str) -> Answer {
+        ask(web(), Method::GET, path, &[]).await
+    }
+
+    #[tokio::test]
+    async fn metrics_come_as_text_unless_asked_otherwise() {
+        let answer = get_("/metrics").await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.header(header::CONTENT_TYPE), "text/plain; version=0.0.4; charset=utf-8");
+        assert!(answer.text().contains("# TYPE process_cpu_seconds_total counter\n"));
+        assert!(!answer.text().contains("# EOF"));
+        let accept =
+            (header::ACCEPT, "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8,*/*;q=0.1");
+        let answer = ask(web(), Method::GET, "/metrics", &[accept]).await;
+        assert_eq!(
+            answer.header(header::CONTENT_TYPE),
+            "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        );
+        assert!(answer.text().ends_with("# EOF\n"));
+    }
+
+    #[tokio::test]
+    async fn what_is_long_is_compressed_for_who_can_read_it() {
+        let gzip = (header::ACCEPT_ENCODING, "gzip");
+        for path in ["/metrics", "/", "/docs", "/style.css"] {
+            let answer = ask(web(), Method::GET, path, std::slice::from_ref(&gzip)).await;
+            assert_eq!(answer.header(header::CONTENT_ENCODING), "gzip", "{path}");
+            assert_eq!(answer.body[..2], [0x1f, 0x8b], "{path}");
+            let vary: Vec<_> = answer.headers.get_all(header::VARY).iter().collect();
+            assert!(vary.iter().any(|v| v.as_bytes().eq_ignore_ascii_case(b"accept-encoding")), "{vary:?}");
+            assert_eq!(get_(path).await.header(header::CONTENT_ENCODING), "", "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn health_and_readiness_answer_as_prometheus_does() {
+        let answer = get_("/-/healthy").await;
+        assert_eq!((answer.status, answer.text()), (StatusCode::OK, "exotel-exporter is Healthy.\n"));
+        assert_eq!(get_("/-/ready").await.status, StatusCode::SERVICE_UNAVAILABLE);
+        let web = web();
+        web.metrics.exporter.set_ready();
+        let answer = ask(web, Method::GET, "/-/ready", &[]).await;
+        assert_eq!((answer.status, answer.text()), (StatusCode::OK, "exotel-exporter is Ready.\n"));
+    }
+
+    #[tokio::test]
+    async fn a_reload_is_refused_unless_enabled() {
+        let answer = ask(web(), Method::POST, "/-/reload", &[]).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+        assert!(answer.text().contains("--web.enable-lifecycle"));
+        for (result, status, said) in [
+            (Ok(()), StatusCode::OK, "was applied"),
+            (
+                Err("accounts[0].name: missing".to_owned()),
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "accounts[0].name",
+            ),
+        ] {
+            for method in [Method::POST, Method::PUT] {
+                let result = result.clone();
+                let reload = move || -> Reload { Box::pin(std::future::ready(result.clone())) };
+                let web = Web { lifecycle: Lifecycle::Enabled(Arc::new(reload)), ..web() };
+                let answer = ask(web, method, "/-/reload", &[]).await;
+                assert_eq!(answer.status, status);
+                assert!(answer.text().contains(said), "{}", answer.text());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wrong_path_or_method_is_answered_helpfully() {
+        let answer = get_("/metric%3Cscript%3E").await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+        assert!(answer.text().contains("/metrics") && !answer.text().contains("<script>"));
+        assert!(answer.header(header::CONTENT_TYPE).starts_with("text/plain"));
+        for (method, path, allow) in [
+            (Method::POST, "/metrics", "GET"),
+            (Method::GET, "/-/reload", "POST"),
+            (Method::DELETE, "/", "GET"),
+        ] {
+            let answer = ask(web(), method, path, &[]).await;
+            assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+            assert!(answer.header(header::ALLOW).contains(allow), "{path}");
+            assert!(answer.text().contains("Allow"), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn head_is_answered_without_a_body() {
+        for path in ["/metrics", "/", "/-/healthy"] {
+            let answer = ask(web(), Method::HEAD, path, &[]).await;
+            assert_eq!((answer.status, answer.body.len()), (StatusCode::OK, 0), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_answer_carries_the_guarding_headers() {
+        for path in ["/", "/docs", "/metrics", "/-/healthy", "/nowhere"] {
+            let answer = get_(path).await;
+            assert!(
+                answer.header(header::CONTENT_SECURITY_POLICY).starts_with("default-src 'none';"),
+                "{path}"
+            );
+            assert_eq!(answer.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff", "{path}");
+            assert_eq!(answer.header(header::X_FRAME_OPTIONS), "deny", "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_are_html_and_say_which_program_this_is() {
+        for path in ["/", "/docs"] {
+            let answer = get_(path).await;
+            assert_eq!(answer.status, StatusCode::OK);
+            assert_eq!(answer.header(header::CONTENT_TYPE), "text/html; charset=utf-8");
+            assert!(
+                answer.text().starts_with("<!DOCTYPE html>") && answer.text().contains("exotel-exporter")
+            );
+        }
+        assert!(get_("/docs").await.text().contains("exotel_call_cost_refunds_total"));
+        assert_eq!(get_("/style.css").await.header(header::CONTENT_TYPE), "text/css; charset=utf-8");
+    }
+
+    #[tokio::test]
+    async fn the_telemetry_path_can_be_another() {
+        let moved = Web { telemetry_path: "/prom/scrape".to_owned(), ..web() };
+        assert_eq!(ask(moved.clone(), Method::GET, "/prom/scrape", &[]).await.status, StatusCode::OK);
+        assert_eq!(ask(moved, Method::GET, "/metrics", &[]).await.status, StatusCode::NOT_FOUND);
+    }
+
+    #[test]
+    fn only_plain_free_paths_may_be_the_telemetry_path() {
+        for good in ["/metrics", "/a/b-c_d.e~f", "/-metrics", "/apis"] {
+            assert_eq!(check_telemetry_path(good), Ok(()), "{good}");
+        }
+        for bad in ["", "/", "metrics", "/{x}", "/*rest", "/a b", "/a?b", "/é", "/docs", "/-/ready", "/api/x"]
+        {
+            assert!(check_telemetry_path(bad).is_err(), "{bad}");
+        }
+    }
+}

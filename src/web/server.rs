@@ -30,6 +30,8 @@ use tower::Service;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long an answer may make no progress because the client does not read.
 const STALL_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes of a request's head, and of what is read and written at a time.
+const BUFFER: usize = 32 * 1024;
 /// Open connections of all listeners; half of the usual limit of 1,024 descriptors.
 const MAX_CONNECTIONS: usize = 512;
 /// For requests in flight when the program stops.
@@ -142,6 +144,7 @@ impl Server {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(BUFFER)
             .serve_connection(TokioIo::new(Impatient::new(stream)), service);
         tokio::pin!(connection);
         let mut finishing = false;
@@ -286,5 +289,162 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use bytes::Bytes;
+    use std::time::Instant;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::task::JoinHandle;
+
+    const LOCALHOST: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+    struct Running {
+        address: SocketAddr,
+        shutdown: CancellationToken,
+        task: JoinHandle<()>,
+    }
+
+    async fn start(router: Router) -> Running {
+        let listeners = Listeners::bind(&[LOCALHOST]).await.unwrap();
+        let address = listeners.addresses()[0];
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(serve(listeners, router, shutdown.clone()));
+        Running { address, shutdown, task }
+    }
+
+    fn hello() -> Router {
+        Router::new().route("/", get(|| async { "hello" }))
+    }
+
+    async fn ask(stream: &mut TcpStream) -> String {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"hello") {
+            if stream.read_buf(&mut answer).await.unwrap_or(0) == 0 {
+                break;
+            }
+        }
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_connection_serves_many_requests() {
+        let running = start(hello()).await;
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        for _ in 0..3 {
+            assert!(ask(&mut stream).await.starts_with("HTTP/1.1 200 OK"));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_in_use_is_named() {
+        let first = Listeners::bind(&[LOCALHOST]).await.unwrap();
+        let taken = first.addresses()[0];
+        let error = Listeners::bind(&[LOCALHOST, taken]).await.unwrap_err();
+        assert_eq!(error.address, taken);
+        assert!(error.to_string().starts_with(&format!("cannot listen on {taken}: ")), "{error}");
+    }
+
+    #[tokio::test]
+    async fn silent_clients_keep_nobody_out() {
+        let running = start(hello()).await;
+        let mut silent = Vec::new();
+        for _ in 0..MAX_CONNECTIONS {
+            silent.push(TcpStream::connect(running.address).await.unwrap());
+        }
+        let mut honest = TcpStream::connect(running.address).await.unwrap();
+        assert!(ask(&mut honest).await.ends_with("hello"));
+        // The one that came first had to go; the one that asked since stays.
+        assert_eq!(silent[0].read(&mut [0; 8]).await.unwrap_or(0), 0);
+        silent.push(TcpStream::connect(running.address).await.unwrap());
+        assert!(ask(&mut honest).await.ends_with("hello"));
+    }
+
+    #[tokio::test]
+    async fn a_request_under_way_is_answered_before_the_server_ends() {
+        let (started, begun) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
+        let (go, begin) = (started.clone(), begun.clone());
+        let slow = get(move || async move {
+            begin.notify_one();
+            go.notified().await;
+            "hello"
+        });
+        let running = start(Router::new().route("/", slow)).await;
+        let mut idle = TcpStream::connect(running.address).await.unwrap();
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        let answer = tokio::spawn(async move { ask(&mut stream).await });
+        begun.notified().await;
+        running.shutdown.cancel();
+        assert_eq!(idle.read(&mut [0; 8]).await.unwrap(), 0, "an idle connection closes at once");
+        started.notify_one();
+        assert!(answer.await.unwrap().ends_with("hello"));
+        running.task.await.unwrap();
+        assert!(TcpStream::connect(running.address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_never_ends_does_not_keep_the_server() {
+        let never = get(|| async {
+            std::future::pending::<()>().await;
+        });
+        let running = start(Router::new().route("/", never)).await;
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        // Time may only be stopped once the request is in.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::pause();
+        let before = Instant::now();
+        running.shutdown.cancel();
+        running.task.await.unwrap();
+        assert!(before.elapsed() < SHUTDOWN_TIMEOUT);
+        assert_eq!(stream.read(&mut [0; 8]).await.unwrap_or(0), 0);
+    }
+
+    #[tokio::test]
+    async fn half_a_head_is_cut_off_in_time() {
+        let running = start(hello()).await;
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::pause();
+        let start = tokio::time::Instant::now();
+        assert_eq!(stream.read(&mut [0; 8]).await.unwrap_or(0), 0);
+        let waited = start.elapsed();
+        assert!(waited >= HEAD_TIMEOUT - Duration::from_secs(1) && waited <= HEAD_TIMEOUT, "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_stalls_fails_and_one_that_moves_does_not() {
+        let (near, mut far) = tokio::io::duplex(8);
+        let mut stream = Impatient::new(near);
+        let reader = tokio::spawn(async move {
+            // Slow, but never silent for the whole time allowed.
+            for _ in 0..3 {
+                tokio::time::sleep(STALL_TIMEOUT - Duration::from_secs(1)).await;
+                far.read_exact(&mut [0; 8]).await.unwrap();
+            }
+            far
+        });
+        stream.write_all(&[0; 32]).await.unwrap();
+        let _far = reader.await.unwrap();
+        let error = stream.write_all(&[0; 8]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_head_without_end_is_refused() {
+        let running = start(hello()).await;
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        let long = Bytes::from(format!("GET / HTTP/1.1\r\nx: {}", "x".repeat(4 * BUFFER)));
+        // The server may close before all of it is sent.
+        let sent = stream.write_all(&long).await;
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer).await;
+        assert!(sent.is_err() || read.is_err() || answer.starts_with(b"HTTP/1.1 431"), "{answer:?}");
     }
 }

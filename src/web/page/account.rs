@@ -98,7 +98,7 @@ fn outcomes(page: &mut Page, calls: &[CallCount]) {
     }
     let directions: BTreeSet<Direction> = seen.iter().map(|c| c.direction).collect();
     let outcomes: BTreeSet<Outcome> = seen.iter().map(|c| c.outcome).collect();
-    page.text("<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">outcome</th>");
+    page.text("<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-label=\"Counted calls by outcome\"><table>\n<thead><tr><th scope=\"col\">outcome</th>");
     for direction in &directions {
         page.put(format_args!("<th scope=\"col\" class=\"n\">{}</th>", direction.as_str()));
     }
@@ -110,11 +110,14 @@ fn outcomes(page: &mut Page, calls: &[CallCount]) {
             let (today, total) = here.fold((0, 0), |(today, total): (u64, u64), c| {
                 (today.saturating_add(c.today), total.saturating_add(c.total))
             });
-            page.put(format_args!(
-                "<td class=\"n\">{}<small>of {}</small></td>",
-                Grouped(today),
-                Grouped(total)
-            ));
+            match total {
+                0 => page.text("<td class=\"n quiet\">–</td>"),
+                _ => page.put(format_args!(
+                    "<td class=\"n\">{}<small>of {}</small></td>",
+                    Grouped(today),
+                    Grouped(total)
+                )),
+            }
         }
         page.text("</tr>\n");
     }

@@ -6,17 +6,14 @@ use super::text::{Grouped, percent};
 use crate::model::UtcOffset;
 use crate::web::status::HourCount;
 
-/// The drawing's own units; the page scales it.
-const WIDTH: usize = 720;
-const HEIGHT: usize = 190;
-/// Left of the bars, for the figures of the grid.
-const LEFT: usize = 48;
-/// Above and below the bars.
-const TOP: usize = 10;
-const BOTTOM: usize = 26;
+/// The drawing's own units: it is stretched to the space there is, so only bars and lines are in it.
+const HEIGHT: usize = 100;
+const SLOT: usize = 100;
+/// A bar's part of its slot.
+const BAR: usize = 72;
 /// More bars could not be told apart.
 const MOST_HOURS: usize = 48;
-/// The largest figure of the grid.
+/// The largest figure of the scale.
 const MOST_CALLS: u64 = 800_000_000_000_000_000;
 
 /// Appends the chart of `hours`, oldest first, on a clock at `offset`. `id` makes its labels unique.
@@ -27,19 +24,33 @@ pub(super) fn write(out: &mut String, id: usize, hours: &[HourCount], offset: Ut
         return;
     }
     let top = ceiling(hours.iter().map(|hour| hour.calls).max().unwrap_or(0));
+    let width = SLOT * hours.len();
     push(
         out,
         format_args!(
-            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
+            "<div class=\"plot\">\n<div class=\"scale\" aria-hidden=\"true\"><span>{}</span><span>{}</span>\
+             <span>0</span></div>\n<svg class=\"chart\" viewBox=\"0 0 {width} {HEIGHT}\" \
+             preserveAspectRatio=\"none\" role=\"img\" \
              aria-labelledby=\"chart{id}-title chart{id}-text\">\n\
              <title id=\"chart{id}-title\">Calls by hour</title>\n\
-             <desc id=\"chart{id}-text\">{}</desc>\n",
-            in_words(hours, offset)
+             <desc id=\"chart{id}-text\">{}</desc>\n\
+             <path class=\"grid\" d=\"M0 0H{width}M0 {}H{width}M0 {HEIGHT}H{width}\"/>\n",
+            short(top),
+            short(top / 2),
+            in_words(hours, offset),
+            HEIGHT / 2
         ),
     );
-    grid(out, top);
-    bars(out, hours, top, offset);
-    out.push_str("</svg>\n");
+    for (at, hour) in hours.iter().enumerate() {
+        bar(out, at * SLOT, hour, top, offset);
+    }
+    out.push_str("</svg>\n<div class=\"hours\" aria-hidden=\"true\">");
+    for hour in hours {
+        let clock = clock(hour, offset);
+        let named = ["00:00", "06:00", "12:00", "18:00"].contains(&clock.as_str());
+        push(out, format_args!("<span>{}</span>", if named { &clock } else { "" }));
+    }
+    out.push_str("</div>\n</div>\n");
     table(out, hours, offset);
 }
 
@@ -52,79 +63,45 @@ fn ceiling(most: u64) -> u64 {
     even.find(|top| *top >= most).unwrap_or(MOST_CALLS)
 }
 
-fn grid(out: &mut String, top: u64) {
-    let plot = HEIGHT - TOP - BOTTOM;
-    for (y, value) in [(TOP, top), (TOP + plot / 2, top / 2), (TOP + plot, 0)] {
-        push(
-            out,
-            format_args!(
-                "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{y}\" y2=\"{y}\"/>\
-                 <text class=\"figure\" x=\"{}\" y=\"{}\">{}</text>\n",
-                LEFT - 8,
-                y + 4,
-                Grouped(value)
-            ),
-        );
+/// `800`, `20k`, `4M`: figures of the scale are round.
+fn short(figure: u64) -> String {
+    match figure {
+        1_000_000.. => format!("{}M", Grouped(figure / 1_000_000)),
+        1_000.. => format!("{}k", figure / 1_000),
+        _ => figure.to_string(),
     }
 }
 
-fn bars(out: &mut String, hours: &[HourCount], top: u64, offset: UtcOffset) {
-    let plot = (HEIGHT - TOP - BOTTOM) as f64;
-    let base = (HEIGHT - BOTTOM) as f64;
-    let slot = (WIDTH - LEFT) as f64 / hours.len() as f64;
-    let width = slot * 0.72;
-    for (at, hour) in hours.iter().enumerate() {
-        let left = LEFT as f64 + slot * at as f64 + (slot - width) / 2.0;
-        let tall = |count: u64| plot * count.min(top) as f64 / top as f64;
-        let answered = hour.answered.min(hour.calls);
-        push(out, format_args!("<g><title>{}</title>", one_in_words(hour, offset)));
-        for (class, from, count) in
-            [("answered", 0, answered), ("unanswered", answered, hour.calls - answered)]
-        {
-            if count > 0 {
-                let height = tall(count);
-                let y = base - tall(from) - height;
-                push(
-                    out,
-                    format_args!(
-                        "<rect class=\"{class}\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" \
-                         height=\"{height:.1}\"/>"
-                    ),
-                );
-            }
-        }
-        // The whole slot can be pointed at, an empty hour too.
-        push(
-            out,
-            format_args!(
-                "<rect class=\"slot\" x=\"{:.1}\" y=\"{TOP}\" width=\"{slot:.1}\" height=\"{plot}\"/></g>\n",
-                LEFT as f64 + slot * at as f64
-            ),
-        );
-        let clock = clock(hour, offset);
-        if clock.ends_with("00:00") && ["00", "06", "12", "18"].contains(&&clock[..2]) {
+/// One hour: answered calls below, the others on top of them.
+fn bar(out: &mut String, x: usize, hour: &HourCount, top: u64, offset: UtcOffset) {
+    let tall = |count: u64| HEIGHT as f64 * count.min(top) as f64 / top as f64;
+    let (all, answered) = (tall(hour.calls), tall(hour.answered.min(hour.calls)));
+    push(out, format_args!("<g><title>{}</title>", one_in_words(hour, offset)));
+    let left = x + (SLOT - BAR) / 2;
+    for (class, from, to) in [("answered", 0.0, answered), ("unanswered", answered, all)] {
+        if to > from {
             push(
                 out,
                 format_args!(
-                    "<text class=\"hour\" x=\"{:.1}\" y=\"{}\">{}</text>\n",
-                    left + width / 2.0,
-                    HEIGHT - 6,
-                    &clock[..5]
+                    "<rect class=\"{class}\" x=\"{left}\" y=\"{:.2}\" width=\"{BAR}\" height=\"{:.2}\"/>",
+                    HEIGHT as f64 - to,
+                    to - from
                 ),
             );
         }
     }
+    // The whole slot can be pointed at, an empty hour too.
+    push(out, format_args!("<rect class=\"slot\" x=\"{x}\" width=\"{SLOT}\" height=\"{HEIGHT}\"/></g>\n"));
 }
 
-/// `14:00:00` on the clock at `offset`.
+/// `14:00` on the clock at `offset`.
 fn clock(hour: &HourCount, offset: UtcOffset) -> String {
     let wall = hour.start.to_wall(offset).to_string();
-    wall.split_once(' ').map(|(_, clock)| clock.to_owned()).unwrap_or_default()
+    wall.get(11..16).unwrap_or_default().to_owned()
 }
 
 fn one_in_words(hour: &HourCount, offset: UtcOffset) -> String {
     let clock = clock(hour, offset);
-    let clock = clock.get(..5).unwrap_or("");
     format!("From {clock}: {} calls, {} answered", Grouped(hour.calls), Grouped(hour.answered))
 }
 
@@ -146,7 +123,7 @@ fn in_words(hours: &[HourCount], offset: UtcOffset) -> String {
 
 fn table(out: &mut String, hours: &[HourCount], offset: UtcOffset) {
     out.push_str(
-        "<details><summary>The figures</summary>\n<div class=\"wide\"><table>\n<thead><tr>\
+        "<details><summary>The figures</summary>\n<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-label=\"Calls by hour\"><table>\n<thead><tr>\
          <th scope=\"col\">hour from</th><th scope=\"col\" class=\"n\">calls</th>\
          <th scope=\"col\" class=\"n\">answered</th></tr></thead>\n<tbody>\n",
     );
@@ -215,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_grid_ends_at_a_round_figure_above_every_bar() {
+    fn the_scale_ends_at_a_round_figure_above_every_bar() {
         for (most, top) in [(0, 4), (3, 4), (5, 6), (10, 10), (11, 20), (150, 200), (6_001, 8_000)] {
             assert_eq!(ceiling(most), top, "{most}");
         }

@@ -15,25 +15,24 @@ pub(in crate::web) fn docs(build: BuildInfo, links: &Links<'_>) -> String {
     ));
     for group in Group::ALL {
         page.put(format_args!(
-            "<section class=\"account\">\n<h2>{}</h2>\n<div class=\"wide\"><table>\n<thead><tr>\
-             <th scope=\"col\">name</th><th scope=\"col\">type</th><th scope=\"col\">labels</th>\
-             <th scope=\"col\">kept in</th><th scope=\"col\">meaning</th></tr></thead>\n<tbody>\n",
+            "<section class=\"account\">\n<h2>{}</h2>\n<dl class=\"families\">\n",
             group.title()
         ));
         for family in ALL.iter().filter(|family| family.group == group) {
             let kept = match family.kept {
-                Kept::Process => "memory",
-                Kept::Store => "store",
+                Kept::Process => "",
+                Kept::Store => ", kept in the store",
             };
+            let by = if family.labels.is_empty() { "" } else { " by " };
             page.put(format_args!(
-                "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td><td>{kept}</td><td>{}</td></tr>\n",
+                "<div><dt><code>{}</code></dt><dd>{}<small>{}{by}{}{kept}</small></dd></div>\n",
                 family.name,
+                Escaped(family.help),
                 family.kind.as_str(),
                 family.labels.join(", "),
-                Escaped(family.help)
             ));
         }
-        page.text("</tbody></table></div>\n</section>\n");
+        page.text("</dl>\n</section>\n");
     }
     page.close(format_args!("<p>exotel-exporter {}</p>", Escaped(build.version)))
 }

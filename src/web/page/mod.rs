@@ -4,6 +4,8 @@
 mod account;
 mod chart;
 mod docs;
+#[cfg(test)]
+pub(super) mod sample;
 mod text;
 
 use std::fmt::{Arguments, Write};
@@ -104,22 +106,141 @@ pub(super) fn status(snapshot: &StatusSnapshot, readiness: Readiness, links: &Li
 
 /// One line on the program as a whole.
 fn summary(page: &mut Page, snapshot: &StatusSnapshot, readiness: Readiness) {
-    let failing = snapshot.accounts.iter().filter(|a| matches!(a.state, AccountState::Failing(_))).count();
+    let count = |is: fn(&AccountState) -> bool| snapshot.accounts.iter().filter(|a| is(&a.state)).count();
+    let failing = count(|state| matches!(state, AccountState::Failing(_)));
+    let starting = count(|state| matches!(state, AccountState::Starting));
     let (class, state) = match (readiness, failing) {
         (Readiness::NotReady, _) => ("waiting", "Not ready".to_owned()),
+        (_, 0) if starting > 0 => ("waiting", "Starting".to_owned()),
         (_, 0) => ("good", "All is well".to_owned()),
         (_, 1) => ("bad", "1 account is failing".to_owned()),
         (_, more) => ("bad", format!("{more} accounts are failing")),
     };
-    let up = u64::try_from(snapshot.now - snapshot.started).unwrap_or(0);
+    let age = u64::try_from(snapshot.now - snapshot.started).unwrap_or(0);
     page.put(format_args!(
         "<p class=\"summary\"><span class=\"state {class}\">{state}</span>\
          <span>running for {}</span><span>{} calls stored</span>",
-        duration(Duration::from_secs(up)),
+        duration(Duration::from_secs(age)),
         Grouped(snapshot.stored_calls)
     ));
     if let Some(size) = snapshot.store_bytes {
         page.put(format_args!("<span>store of {}</span>", bytes(size)));
     }
     page.text("</p>\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINKS: Links<'static> = Links { telemetry_path: "/metrics" };
+
+    fn shown(snapshot: &StatusSnapshot) -> String {
+        status(snapshot, Readiness::Ready, &LINKS)
+    }
+
+    #[test]
+    fn nothing_from_elsewhere_becomes_markup() {
+        let page = shown(&sample::snapshot());
+        assert!(page.contains("branch &lt;b&gt;office&lt;/b&gt;"), "{page}");
+        assert!(page.contains("wrong region? &lt;script&gt;alert(1)&lt;/script&gt;"));
+        assert!(!page.contains("<script") && !page.contains("<b>"));
+    }
+
+    #[test]
+    fn the_page_obeys_its_own_content_security_policy() {
+        for page in [shown(&sample::snapshot()), docs(sample::snapshot().build, &LINKS)] {
+            for forbidden in [" style=", "<style", " on", "src=", "http-equiv", "href=\"http", "<form"] {
+                // Words of the text may look like it; attributes stand inside a tag.
+                let inside = page.match_indices(forbidden).find(|(at, _)| {
+                    let before = &page[..*at];
+                    before.rfind('<').unwrap_or(0) > before.rfind('>').unwrap_or(0)
+                });
+                assert_eq!(inside, None, "{forbidden}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_element_that_is_opened_is_closed() {
+        for page in [shown(&sample::snapshot()), docs(sample::snapshot().build, &LINKS)] {
+            let mut open = Vec::new();
+            for tag in page.split('<').skip(1).filter_map(|rest| rest.split_once('>')).map(|(tag, _)| tag) {
+                let name = tag.split([' ', '/']).find(|part| !part.is_empty()).unwrap();
+                match tag.strip_prefix('/') {
+                    Some(name) => assert_eq!(open.pop(), Some(name), "closed by </{name}>"),
+                    None if tag.ends_with('/') || ["!DOCTYPE", "meta", "link"].contains(&name) => {}
+                    None => open.push(name),
+                }
+            }
+            assert_eq!(open, Vec::<&str>::new());
+        }
+    }
+
+    #[test]
+    fn ids_are_unique_and_labels_lead_to_them() {
+        let page = shown(&sample::snapshot());
+        let values = |attribute: &str| -> Vec<String> {
+            let parts = page.split(attribute).skip(1);
+            parts.filter_map(|part| part.split('"').next().map(str::to_owned)).collect()
+        };
+        let mut ids = values(" id=\"");
+        let all = ids.len();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), all);
+        for label in values("aria-labelledby=\"").iter().flat_map(|list| list.split(' ')) {
+            assert!(ids.iter().any(|id| id == label), "{label}");
+        }
+    }
+
+    #[test]
+    fn every_state_of_an_account_is_said_in_words() {
+        let page = shown(&sample::snapshot());
+        for text in [
+            "1 account is failing",
+            "<span class=\"state good\">Up</span>",
+            "<span class=\"state bad\">Failing</span>",
+            "<span class=\"state waiting\">Starting</span>",
+            "<strong>auth</strong> since <time datetime=\"2026-03-02T12:08:30Z\">17:38:30</time> (1 h 6 min ago)",
+            "<dd>3,929<small>562,017 in all</small></dd>",
+            "<dd>73 %<small>2,877 calls</small></dd>",
+            "14:20:10</time><small>4 h 25 min ago</small>",
+            "412 new, 37 updated, 208 unchanged, 0 rejected",
+            "the first page failed: 401",
+            "46 of 200 requests in the last minute, 3 waiting; Exotel says 151 are left",
+            "Reading of calls is switched off.",
+            "<li>support-north</li>",
+            "1,234,567 calls stored",
+            "revision 0123abc",
+        ] {
+            assert!(page.contains(text), "{text}\nnot in\n{page}");
+        }
+    }
+
+    #[test]
+    fn the_head_says_how_the_whole_is() {
+        let mut snapshot = sample::snapshot();
+        assert!(status(&snapshot, Readiness::NotReady, &LINKS).contains("Not ready"));
+        snapshot.accounts.remove(1);
+        assert!(shown(&snapshot).contains("<span class=\"state waiting\">Starting</span><span>running"));
+        snapshot.accounts.remove(1);
+        assert!(shown(&snapshot).contains("All is well"));
+        snapshot.accounts.clear();
+        assert!(shown(&snapshot).contains("No account is configured."));
+    }
+
+    #[test]
+    fn a_long_list_of_exophones_ends_with_a_figure() {
+        let mut snapshot = sample::snapshot();
+        snapshot.accounts[0].exophones = (0..500).map(|n| format!("line-{n}")).collect();
+        let page = shown(&snapshot);
+        assert!(page.contains("<li>line-29</li><li>and 470 more</li>"), "{page}");
+    }
+
+    #[test]
+    fn the_metrics_link_follows_the_telemetry_path() {
+        let page = status(&sample::snapshot(), Readiness::Ready, &Links { telemetry_path: "/prom/metrics" });
+        assert!(page.contains("<a href=\"prom/metrics\">"));
+    }
 }
