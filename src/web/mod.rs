@@ -25,6 +25,7 @@ use axum::middleware::map_response;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, header};
+use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
 use self::page::{Links, Readiness};
@@ -104,7 +105,7 @@ impl Web {
             .route("/", get(status_page))
             .route("/docs", get(docs_page))
             .route("/style.css", get(style))
-            .layer(CompressionLayer::new());
+            .layer(CompressionLayer::new().quality(CompressionLevel::Fastest));
         let short = Router::new()
             .route("/-/healthy", get(|| async { "exotel-exporter is Healthy.\n" }))
             .route("/-/ready", get(ready))

@@ -111,6 +111,7 @@ fn summary(page: &mut Page, snapshot: &StatusSnapshot, readiness: Readiness) {
     let starting = count(|state| matches!(state, AccountState::Starting));
     let (class, state) = match (readiness, failing) {
         (Readiness::NotReady, _) => ("waiting", "Not ready".to_owned()),
+        (_, 0) if snapshot.accounts.is_empty() => ("waiting", "Nothing to watch".to_owned()),
         (_, 0) if starting > 0 => ("waiting", "Starting".to_owned()),
         (_, 0) => ("good", "All is well".to_owned()),
         (_, 1) => ("bad", "1 account is failing".to_owned()),
@@ -227,7 +228,8 @@ mod tests {
         snapshot.accounts.remove(1);
         assert!(shown(&snapshot).contains("All is well"));
         snapshot.accounts.clear();
-        assert!(shown(&snapshot).contains("No account is configured."));
+        let page = shown(&snapshot);
+        assert!(page.contains("No account is configured.") && page.contains("Nothing to watch"));
     }
 
     #[test]
