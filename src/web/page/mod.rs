@@ -1,0 +1,248 @@
+//! The pages: written here, whole, from a snapshot. No script, nothing from another host; every text
+//! that comes from elsewhere is escaped.
+
+mod account;
+mod chart;
+mod docs;
+#[cfg(test)]
+pub(super) mod sample;
+mod text;
+
+use std::fmt::{Arguments, Write};
+use std::time::Duration;
+
+use self::text::{Escaped, Grouped, bytes, duration};
+use super::status::{AccountState, StatusSnapshot};
+
+pub(super) use self::docs::docs;
+
+/// Colours and shapes of every page.
+pub(super) const STYLE: &str = include_str!("style.css");
+
+/// Where the pages' links lead, all relative so that they hold behind a proxy that adds a prefix.
+pub(super) struct Links<'a> {
+    /// Path of the metrics, with its leading slash.
+    pub(super) telemetry_path: &'a str,
+}
+
+/// A page under construction.
+struct Page(String);
+
+impl Page {
+    fn text(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+
+    fn put(&mut self, text: Arguments<'_>) {
+        self.0.write_fmt(text).expect("a String takes every write");
+    }
+
+    /// Everything before the content.
+    fn open(title: &str, version: &str, links: &Links<'_>) -> Self {
+        let mut page = Self(String::with_capacity(16 * 1024));
+        page.put(format_args!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
+             <link rel=\"icon\" href=\"data:image/svg+xml,{ICON}\">\n\
+             <link rel=\"stylesheet\" href=\"style.css?{version}\">\n</head>\n<body>\n\
+             <a class=\"skip\" href=\"#content\">Skip to the content</a>\n<header class=\"top\">\n\
+             <a class=\"brand\" href=\"./\">{LOGO}<span>exotel-exporter</span></a>\
+             <span class=\"version\">{version}</span>\n<nav aria-label=\"Pages\">\
+             <a href=\"{}\">Metrics</a> <a href=\"docs\">Docs</a> \
+             <a href=\"-/healthy\">Health</a> <a href=\"-/ready\">Readiness</a></nav>\n</header>\n\
+             <main id=\"content\">\n",
+            Escaped(links.telemetry_path.trim_start_matches('/')),
+            title = Escaped(title),
+            version = Escaped(version),
+        ));
+        page
+    }
+
+    fn close(mut self, footer: Arguments<'_>) -> String {
+        self.text("</main>\n<footer>");
+        self.put(footer);
+        self.text("</footer>\n</body>\n</html>\n");
+        self.0
+    }
+}
+
+/// The mark: three bars of growing height in a speech bubble.
+const LOGO: &str = "<svg class=\"logo\" viewBox=\"0 0 32 32\" aria-hidden=\"true\">\
+    <path class=\"bubble\" d=\"M6 3h20a4 4 0 0 1 4 4v14a4 4 0 0 1-4 4H14l-6 5v-5H6a4 4 0 0 1-4-4V7a4 4 0 0 1 4-4z\"/>\
+    <path class=\"bars\" d=\"M8 15h4v6H8zm6-4h4v10h-4zm6-4h4v14h-4z\"/></svg>";
+/// The same as a data URI.
+const ICON: &str = "%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E\
+    %3Cpath fill='%230d7a6f' d='M6 3h20a4 4 0 0 1 4 4v14a4 4 0 0 1-4 4H14l-6 5v-5H6a4 4 0 0 1-4-4V7a4 4 0 0 1 4-4z'/%3E\
+    %3Cpath fill='%23fff' d='M8 15h4v6H8zm6-4h4v10h-4zm6-4h4v14h-4z'/%3E%3C/svg%3E";
+
+/// Whether the program is ready, for the head of the status page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    Ready,
+    NotReady,
+}
+
+/// The status page.
+pub(super) fn status(snapshot: &StatusSnapshot, readiness: Readiness, links: &Links<'_>) -> String {
+    let build = snapshot.build;
+    let mut page = Page::open("exotel-exporter", build.version, links);
+    page.text("<h1 class=\"unseen\">Status of exotel-exporter</h1>\n");
+    summary(&mut page, snapshot, readiness);
+    if snapshot.accounts.is_empty() {
+        page.text("<p class=\"note\">No account is configured.</p>\n");
+    }
+    for (id, status) in snapshot.accounts.iter().enumerate() {
+        account::write(&mut page, id, status, snapshot.now);
+    }
+    page.close(format_args!(
+        "<p>exotel-exporter {} (revision {}). As of <time datetime=\"{now}\">{now}</time>. \
+         Times of an account are on Exotel&#39;s clock for it. <a href=\"./\">Refresh</a></p>",
+        Escaped(build.version),
+        Escaped(build.revision),
+        now = snapshot.now,
+    ))
+}
+
+/// One line on the program as a whole.
+fn summary(page: &mut Page, snapshot: &StatusSnapshot, readiness: Readiness) {
+    let count = |is: fn(&AccountState) -> bool| snapshot.accounts.iter().filter(|a| is(&a.state)).count();
+    let failing = count(|state| matches!(state, AccountState::Failing(_)));
+    let starting = count(|state| matches!(state, AccountState::Starting));
+    let (class, state) = match (readiness, failing) {
+        (Readiness::NotReady, _) => ("waiting", "Not ready".to_owned()),
+        (_, 0) if snapshot.accounts.is_empty() => ("waiting", "Nothing to watch".to_owned()),
+        (_, 0) if starting > 0 => ("waiting", "Starting".to_owned()),
+        (_, 0) => ("good", "All is well".to_owned()),
+        (_, 1) => ("bad", "1 account is failing".to_owned()),
+        (_, more) => ("bad", format!("{more} accounts are failing")),
+    };
+    let age = u64::try_from(snapshot.now - snapshot.started).unwrap_or(0);
+    page.put(format_args!(
+        "<p class=\"summary\"><span class=\"state {class}\">{state}</span>\
+         <span>running for {}</span><span>{} calls stored</span>",
+        duration(Duration::from_secs(age)),
+        Grouped(snapshot.stored_calls)
+    ));
+    if let Some(size) = snapshot.store_bytes {
+        page.put(format_args!("<span>store of {}</span>", bytes(size)));
+    }
+    page.text("</p>\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINKS: Links<'static> = Links { telemetry_path: "/metrics" };
+
+    fn shown(snapshot: &StatusSnapshot) -> String {
+        status(snapshot, Readiness::Ready, &LINKS)
+    }
+
+    #[test]
+    fn nothing_from_elsewhere_becomes_markup() {
+        let page = shown(&sample::snapshot());
+        assert!(page.contains("branch &lt;b&gt;office&lt;/b&gt;"), "{page}");
+        assert!(page.contains("wrong region? &lt;script&gt;alert(1)&lt;/script&gt;"));
+        assert!(!page.contains("<script") && !page.contains("<b>"));
+    }
+
+    #[test]
+    fn the_page_obeys_its_own_content_security_policy() {
+        for page in [shown(&sample::snapshot()), docs(sample::snapshot().build, &LINKS)] {
+            for forbidden in [" style=", "<style", " on", "src=", "http-equiv", "href=\"http", "<form"] {
+                // Words of the text may look like it; attributes stand inside a tag.
+                let inside = page.match_indices(forbidden).find(|(at, _)| {
+                    let before = &page[..*at];
+                    before.rfind('<').unwrap_or(0) > before.rfind('>').unwrap_or(0)
+                });
+                assert_eq!(inside, None, "{forbidden}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_element_that_is_opened_is_closed() {
+        for page in [shown(&sample::snapshot()), docs(sample::snapshot().build, &LINKS)] {
+            let mut open = Vec::new();
+            for tag in page.split('<').skip(1).filter_map(|rest| rest.split_once('>')).map(|(tag, _)| tag) {
+                let name = tag.split([' ', '/']).find(|part| !part.is_empty()).unwrap();
+                match tag.strip_prefix('/') {
+                    Some(name) => assert_eq!(open.pop(), Some(name), "closed by </{name}>"),
+                    None if tag.ends_with('/') || ["!DOCTYPE", "meta", "link"].contains(&name) => {}
+                    None => open.push(name),
+                }
+            }
+            assert_eq!(open, Vec::<&str>::new());
+        }
+    }
+
+    #[test]
+    fn ids_are_unique_and_labels_lead_to_them() {
+        let page = shown(&sample::snapshot());
+        let values = |attribute: &str| -> Vec<String> {
+            let parts = page.split(attribute).skip(1);
+            parts.filter_map(|part| part.split('"').next().map(str::to_owned)).collect()
+        };
+        let mut ids = values(" id=\"");
+        let all = ids.len();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), all);
+        for label in values("aria-labelledby=\"").iter().flat_map(|list| list.split(' ')) {
+            assert!(ids.iter().any(|id| id == label), "{label}");
+        }
+    }
+
+    #[test]
+    fn every_state_of_an_account_is_said_in_words() {
+        let page = shown(&sample::snapshot());
+        for text in [
+            "1 account is failing",
+            "<span class=\"state good\">Up</span>",
+            "<span class=\"state bad\">Failing</span>",
+            "<span class=\"state waiting\">Starting</span>",
+            "<strong>auth</strong> since <time datetime=\"2026-03-02T12:08:30Z\">17:38:30</time> (1 h 6 min ago)",
+            "<dd>3,929<small>562,017 in all</small></dd>",
+            "<dd>73 %<small>2,877 calls</small></dd>",
+            "14:20:10</time><small>4 h 25 min ago</small>",
+            "412 new, 37 updated, 208 unchanged, 0 rejected",
+            "the first page failed: 401",
+            "46 of 200 requests in the last minute, 3 waiting; Exotel says 151 are left",
+            "Reading of calls is switched off.",
+            "<li>support-north</li>",
+            "1,234,567 calls stored",
+            "revision 0123abc",
+        ] {
+            assert!(page.contains(text), "{text}\nnot in\n{page}");
+        }
+    }
+
+    #[test]
+    fn the_head_says_how_the_whole_is() {
+        let mut snapshot = sample::snapshot();
+        assert!(status(&snapshot, Readiness::NotReady, &LINKS).contains("Not ready"));
+        snapshot.accounts.remove(1);
+        assert!(shown(&snapshot).contains("<span class=\"state waiting\">Starting</span><span>running"));
+        snapshot.accounts.remove(1);
+        assert!(shown(&snapshot).contains("All is well"));
+        snapshot.accounts.clear();
+        let page = shown(&snapshot);
+        assert!(page.contains("No account is configured.") && page.contains("Nothing to watch"));
+    }
+
+    #[test]
+    fn a_long_list_of_exophones_ends_with_a_figure() {
+        let mut snapshot = sample::snapshot();
+        snapshot.accounts[0].exophones = (0..500).map(|n| format!("line-{n}")).collect();
+        let page = shown(&snapshot);
+        assert!(page.contains("<li>line-29</li><li>and 470 more</li>"), "{page}");
+    }
+
+    #[test]
+    fn the_metrics_link_follows_the_telemetry_path() {
+        let page = status(&sample::snapshot(), Readiness::Ready, &Links { telemetry_path: "/prom/metrics" });
+        assert!(page.contains("<a href=\"prom/metrics\">"));
+    }
+}

@@ -1,0 +1,161 @@
+//! What the status page shows, as plain data. Whoever knows the accounts fills it from memory, anew for
+//! each request; the page knows nothing else.
+
+use std::time::Duration;
+
+use crate::metrics::BuildInfo;
+use crate::model::{Direction, Outcome, Timestamp, UtcOffset};
+
+/// The program and its accounts at one instant.
+#[derive(Clone, Debug)]
+pub struct StatusSnapshot {
+    /// When this was taken.
+    pub now: Timestamp,
+    /// When the program started.
+    pub started: Timestamp,
+    /// Which program this is.
+    pub build: BuildInfo,
+    /// Calls in the store, of all accounts and ages.
+    pub stored_calls: u64,
+    /// Size of the store file in bytes, where known.
+    pub store_bytes: Option<u64>,
+    /// One for each configured account, in the order of the configuration.
+    pub accounts: Vec<AccountStatus>,
+}
+
+/// One account.
+#[derive(Clone, Debug)]
+pub struct AccountStatus {
+    /// Configured name.
+    pub name: String,
+    /// Base URL of the API it is read from.
+    pub base_url: String,
+    /// Offset of Exotel's clock; the page shows times on that clock.
+    pub utc_offset: UtcOffset,
+    /// Whether reading works.
+    pub state: AccountState,
+    /// Reading of calls; none when it is disabled.
+    pub sync: Option<SyncStatus>,
+    /// Counted calls, one entry for each direction and outcome that occurred.
+    pub calls: Vec<CallCount>,
+    /// Calls by hour of their start, oldest first, the running hour last; at most 48 are drawn.
+    pub hours: Vec<HourCount>,
+    /// Request budget, one entry for each pool in use.
+    pub budget: Vec<PoolStatus>,
+    /// Labels of the known ExoPhones: alias or number.
+    pub exophones: Vec<String>,
+}
+
+/// Whether an account can be read.
+#[derive(Clone, Debug)]
+pub enum AccountState {
+    /// No cycle has ended yet.
+    Starting,
+    /// The newest cycle of some enabled kind succeeded.
+    Up,
+    /// The newest cycle of every enabled kind failed.
+    Failing(Failure),
+}
+
+/// Why an account cannot be read.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// First failure since the last success.
+    pub since: Timestamp,
+    /// Reason as in the metrics: `auth`, `timeout`, …
+    pub reason: &'static str,
+    /// What was asked and what came; holds no secret and no number.
+    pub message: String,
+}
+
+/// Reading of calls.
+#[derive(Clone, Debug)]
+pub struct SyncStatus {
+    /// Time between runs.
+    pub interval: Duration,
+    /// Every call created before this is read and final.
+    pub watermark: Option<Timestamp>,
+    /// Every call visible up to this creation time is read.
+    pub head: Option<Timestamp>,
+    /// The run that goes on now.
+    pub running_since: Option<Timestamp>,
+    /// The run that ended last.
+    pub last_run: Option<SyncRun>,
+    /// Ended calls not yet counted.
+    pub unsettled: u64,
+    /// Completed calls without a price.
+    pub unpriced: u64,
+    /// Rows that could not be read.
+    pub set_aside: u64,
+}
+
+/// One finished run.
+#[derive(Clone, Debug)]
+pub struct SyncRun {
+    /// When it ended.
+    pub ended: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// Rows that brought a new call.
+    pub new: u64,
+    /// Rows that changed a known call.
+    pub updated: u64,
+    /// Rows that said nothing new.
+    pub unchanged: u64,
+    /// Rows that could not be read.
+    pub rejected: u64,
+    /// What went wrong; holds no secret and no number.
+    pub error: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// Everything was read.
+    Success,
+    /// Everything was read, some rows were set aside.
+    Partial,
+    /// A page failed or was refused.
+    Failure,
+}
+
+/// Counted calls of one direction and outcome.
+#[derive(Clone, Copy, Debug)]
+pub struct CallCount {
+    /// Direction.
+    pub direction: Direction,
+    /// Outcome.
+    pub outcome: Outcome,
+    /// Started since midnight on Exotel's clock.
+    pub today: u64,
+    /// Since the first start.
+    pub total: u64,
+}
+
+/// Calls that started in one hour.
+#[derive(Clone, Copy, Debug)]
+pub struct HourCount {
+    /// Start of the hour.
+    pub start: Timestamp,
+    /// Calls.
+    pub calls: u64,
+    /// Those of them that were answered.
+    pub answered: u64,
+}
+
+/// Use of one of Exotel's request limits.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolStatus {
+    /// `voice`, `exophones`, `sms`.
+    pub pool: &'static str,
+    /// Requests per minute allowed now.
+    pub limit: u32,
+    /// Requests of the last minute.
+    pub used: u32,
+    /// Requests that wait.
+    pub queued: u32,
+    /// What Exotel last said was left, where it says so.
+    pub remaining: Option<u64>,
+}
