@@ -2,6 +2,7 @@
 //!
 //! The way through the program: page or webhook -> parse -> reconcile -> store -> metrics -> scrape.
 
+pub mod cli;
 pub mod collector;
 pub mod config;
 pub mod exotel;
@@ -9,4 +10,5 @@ pub mod metrics;
 pub mod model;
 pub mod simulator;
 pub mod store;
+pub mod telemetry;
 pub mod web;

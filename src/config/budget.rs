@@ -1,0 +1,7 @@
+//! x
+impl super::Config {
+    /// x
+    pub fn budget_report(&self) -> String {
+        String::new()
+    }
+}
