@@ -11,4 +11,6 @@ pub mod model;
 pub mod simulator;
 pub mod store;
 pub mod telemetry;
+#[cfg(test)]
+mod test_files;
 pub mod web;

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::Flags;
-use crate::config::Accounts;
+use super::{Flags, say};
+use crate::config::{Accounts, Loaded};
 
 pub(super) const EXAMPLE: &str = "\
 Example:
@@ -16,6 +16,45 @@ pub(super) async fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
-    print!("{}", loaded.config.budget_report());
+    say(&report(flags, &loaded))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was read, in a line, and what it costs.
+fn report(flags: &Flags, loaded: &Loaded) -> String {
+    let source = match &flags.config_file {
+        Some(file) => file.display().to_string(),
+        None => "environment and flags".to_owned(),
+    };
+    let warnings = match loaded.warnings.len() {
+        0 => String::new(),
+        1 => ", 1 warning".to_owned(),
+        more => format!(", {more} warnings"),
+    };
+    let store = loaded.config.store.path.display();
+    let listen: Vec<String> = loaded.config.web.listen.iter().map(ToString::to_string).collect();
+    let (listen, path) = (listen.join(", "), &loaded.config.web.telemetry_path);
+    let budget = loaded.config.budget_report();
+    format!("{source}: no fault{warnings}\nstore {store}, metrics at {listen} under {path}\n\n{budget}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Account, Config};
+
+    #[test]
+    fn the_report_begins_with_what_was_read() {
+        let mut config = Config::default();
+        config.accounts.push(Account::new("acme1", "hush", "hush"));
+        let mut loaded = Loaded { config, warnings: Vec::new() };
+        let text = report(&Flags::default(), &loaded);
+        assert!(text.starts_with(
+            "environment and flags: no fault\nstore data/exotel-exporter.redb, metrics at 127.0.0.1:10043 under /metrics\n\naccount acme1"
+        ), "{text}");
+        assert!(!text.contains("hush"));
+        loaded.warnings.push("x".to_owned());
+        let flags = Flags { config_file: Some("a.yml".into()), ..Flags::default() };
+        assert!(report(&flags, &loaded).starts_with("a.yml: no fault, 1 warning\n"));
+    }
 }

@@ -6,9 +6,12 @@ mod flags;
 mod run;
 mod simulate;
 mod store;
+#[cfg(test)]
+mod tests;
 pub mod version;
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -25,8 +28,7 @@ pub use store::{StoreArgs, StoreCommand};
     name = "exotel-exporter",
     disable_version_flag = true,
     subcommand_help_heading = "Commands (run is the default)",
-    after_help = EXAMPLES,
-    max_term_width = 100
+    after_help = EXAMPLES
 )]
 pub struct Cli {
     /// Flags of every command.
@@ -94,7 +96,7 @@ impl Cli {
     /// What went wrong, for a person to read; faults of the settings as [`crate::config::Faults`].
     pub async fn execute(self) -> anyhow::Result<ExitCode> {
         if self.flags.version {
-            print!("{}", version::text());
+            say(&version::text())?;
             return Ok(ExitCode::SUCCESS);
         }
         match self.command.unwrap_or(Command::Run) {
@@ -104,5 +106,14 @@ impl Cli {
             Command::CheckConfig => check_config::run(&self.flags).await,
             Command::Store(args) => store::run(&self.flags, args.command).await,
         }
+    }
+}
+
+/// Writes to standard output. A reader that has left (`| head`) is no fault.
+fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
     }
 }

@@ -10,7 +10,7 @@ use super::values::write_duration;
 use super::{Account, Accounts, Config, Region};
 
 /// Where the settings came from, for messages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Origin {
     /// The file's name.
     pub(super) file: Option<String>,
@@ -45,7 +45,7 @@ const LONGEST_CALL: Duration = Duration::from_secs(4 * 3600);
 const SECOND_AUDIT: Duration = Duration::from_secs(25 * 3600);
 
 pub(super) fn all(config: &Config, origin: &Origin, accounts: Accounts, findings: &Findings) {
-    if config.accounts.is_empty() && accounts == Accounts::Required {
+    if config.accounts.is_empty() && origin.accounts_from_environment && accounts == Accounts::Required {
         findings.fault(
             origin.settings(),
             "accounts",
@@ -140,7 +140,8 @@ fn sync(config: &Config, source: &str, findings: &Findings) {
     }
     if sync.lag() >= sync.lookback {
         let (lag, lookback) = (write_duration(sync.lag()), write_duration(sync.lookback));
-        let reason = format!("expected less than sync.lookback ({lookback}), got {lag}");
+        let auto = if sync.lag.is_none() { "auto, which is two thirds of sync.settle_after: " } else { "" };
+        let reason = format!("expected less than sync.lookback ({lookback}), got {auto}{lag}");
         findings.fault(source, "sync.lag", reason);
     } else if sync.lag() >= sync.settle_after {
         let (lag, settle) = (write_duration(sync.lag()), write_duration(sync.settle_after));

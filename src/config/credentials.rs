@@ -5,8 +5,8 @@ use std::io::Read;
 use std::path::Path;
 
 use super::node::Node;
-use super::section::{Section, boolean, text};
-use super::{ApiKey, Secret};
+use super::section::{Section, text};
+use super::{Api, ApiKey, Secret};
 
 /// More than any key or list of secrets needs; keeps a wrong path (a disk image) out of memory.
 const MAX_FILE: u64 = 64 * 1024;
@@ -64,21 +64,14 @@ pub(super) fn path_secret(text: &str) -> Result<Secret, String> {
 const JWT_SECRET_BYTES: usize = 32;
 
 /// A secret that signs tokens of the API.
-pub(super) fn jwt_secret(text: &str, short: ShortSecret) -> Result<ApiKey, String> {
-    if text.is_empty() || (text.len() < JWT_SECRET_BYTES && short == ShortSecret::Refused) {
+pub(super) fn jwt_secret(text: &str, api: &Api) -> Result<ApiKey, String> {
+    if text.is_empty() || (text.len() < JWT_SECRET_BYTES && !api.allow_short_secret) {
         let bytes = text.len();
         return Err(format!(
             "expected at least {JWT_SECRET_BYTES} bytes, got {bytes} (api.allow_short_secret takes it all the same)"
         ));
     }
     Ok(ApiKey::Shared(Secret::new(text)))
-}
-
-/// Whether an HS256 secret may be guessable.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum ShortSecret {
-    Allowed,
-    Refused,
 }
 
 /// A text in place, without quoting it in a fault.
@@ -172,15 +165,11 @@ pub(super) fn webhook_secret_lines(text: &str) -> Result<Vec<Secret>, String> {
 }
 
 /// What tokens of the API are checked with, from the `api` section.
-pub(super) fn api_key_of(section: &Section<'_>) -> Option<ApiKey> {
-    let short = match section.get("allow_short_secret", boolean) {
-        Some(true) => ShortSecret::Allowed,
-        Some(false) | None => ShortSecret::Refused,
-    };
+pub(super) fn api_key_of(section: &Section<'_>, api: &Api) -> Option<ApiKey> {
     // `none` is the default's name, so it is never a secret.
     let shared = either(section, "jwt_secret", "jwt_secret_file", |secret| match secret {
         "none" => Ok(None),
-        _ => jwt_secret(secret, short).map(Some),
+        _ => jwt_secret(secret, api).map(Some),
     });
     let shared = shared.value().flatten();
     let public = section

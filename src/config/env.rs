@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use super::credentials::{self, ShortSecret};
+use super::credentials;
 use super::fault::Findings;
 use super::keys::{Form, VARIABLES};
 use super::values;
@@ -92,7 +92,7 @@ pub(super) fn read(env: &Environment<'_>, config: &mut Config) {
     if let Some(interval) = env.get("EXOTEL_SYNC_INTERVAL_MINUTES", minutes) {
         config.sync.interval = interval;
     }
-    let key = env.secret("JWT_SECRET", |secret| credentials::jwt_secret(secret, ShortSecret::Refused));
+    let key = env.secret("JWT_SECRET", |secret| credentials::jwt_secret(secret, &config.api));
     if key.is_some() {
         config.api.key = key;
     }

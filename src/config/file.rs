@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::node::Node;
-use super::section::{Section, boolean, duration_from, integer, interval, none_or, text_as};
+use super::section::{Section, boolean, duration_from, integer, interval, none_or, text, text_as};
 use super::section::{phone_number, share};
 use super::values;
 use super::{Account, Config, PageExophones, Privacy, RateLimits, Secret, credentials};
@@ -37,6 +37,27 @@ pub(super) fn read(root: Section<'_>, config: &mut Config) {
     retention(root.section("retention"), config);
     log(root.section("log"), config);
     root.finish();
+}
+
+/// Whether a file names accounts, faulty ones included: then the environment's is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AccountsNamed {
+    Yes,
+    No,
+}
+
+pub(super) fn accounts_named(root: &Node) -> AccountsNamed {
+    let accounts = match root {
+        Node::Map(entries) => entries.iter().find(|(key, _)| key == "accounts").map(|(_, node)| node),
+        Node::Null => None,
+        // Not a mapping: a fault already, and not one of the accounts.
+        _ => return AccountsNamed::Yes,
+    };
+    match accounts {
+        None | Some(Node::Null) => AccountsNamed::No,
+        Some(Node::List(list)) if list.is_empty() => AccountsNamed::No,
+        Some(_) => AccountsNamed::Yes,
+    }
 }
 
 fn account(section: Section<'_>) -> Account {
@@ -72,10 +93,8 @@ fn account(section: Section<'_>) -> Account {
 }
 
 fn utc_offset(node: &Node) -> Result<UtcOffset, String> {
-    text_as(|text| UtcOffset::parse(text).ok_or_else(|| "expected an offset such as \"+05:30\"".to_owned()))(
-        node,
-    )
-    .map_err(|reason| format!("{reason}, got {node}"))
+    let text = text(node)?;
+    UtcOffset::parse(text).ok_or_else(|| format!("expected an offset such as \"+05:30\", got {node}"))
 }
 
 fn expected_webhooks(section: &Section<'_>, account: &mut Account) {
@@ -97,11 +116,15 @@ fn expected_webhooks(section: &Section<'_>, account: &mut Account) {
 fn exophones(section: &Section<'_>, account: &mut Account) {
     for (n, (number, alias)) in section.map("exophones").iter().enumerate() {
         let fault = |reason: String| section.fault(&format!("exophones (entry {})", n + 1), reason);
-        let alias = text_as(|text| values::label(text, &RESERVED_EXOPHONES))(alias);
-        let (number, alias) = match (values::phone_number(number), alias) {
-            (Ok(number), Ok(alias)) => (number, alias),
-            (number, alias) => {
-                number.err().into_iter().chain(alias.err()).for_each(fault);
+        // Not quoted: number and alias may have been swapped.
+        let read = values::phone_number(number).and_then(|number| {
+            let text = text(alias).map_err(|_| format!("expected a text as alias, got {}", alias.kind()))?;
+            Ok((number, values::label(text, &RESERVED_EXOPHONES)?))
+        });
+        let (number, alias) = match read {
+            Ok(entry) => entry,
+            Err(reason) => {
+                fault(reason);
                 continue;
             }
         };
@@ -208,7 +231,8 @@ fn store(section: Section<'_>, config: &mut Config) {
 }
 
 fn api(section: Section<'_>, config: &mut Config) {
-    config.api.key = credentials::api_key_of(&section);
+    section.set("allow_short_secret", &mut config.api.allow_short_secret, boolean);
+    config.api.key = credentials::api_key_of(&section, &config.api);
     if let Some(origins) = section.list("cors_origins", text_as(values::origin)) {
         config.api.cors_origins = origins;
     }

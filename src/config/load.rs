@@ -78,16 +78,16 @@ impl Config {
         let findings = Findings::default();
         let mut config = Self::default();
         let mut given = BTreeSet::new();
-        let mut origin = check::Origin::default();
+        let mut origin = check::Origin { file: None, accounts_from_environment: true };
         if let Some(path) = sources.file {
             origin.file = Some(path.display().to_string());
-            read_file(path, &mut config, &mut given, &findings);
+            let named = read_file(path, &mut config, &mut given, &findings);
+            origin.accounts_from_environment = named == file::AccountsNamed::No;
         }
         let environment = Environment::new(sources.env, &findings);
-        if config.accounts.is_empty() {
+        if origin.accounts_from_environment {
             env::read(&environment, &mut config);
             given.extend(environment.given());
-            origin.accounts_from_environment = true;
         } else if let Some(names) = some_list(&environment.names_set()) {
             findings.warn(env::SOURCE, &names, "not used, since the configuration file names accounts");
         }
@@ -136,13 +136,25 @@ impl Overrides {
 /// Far above thousands of accounts; keeps a wrong path out of memory.
 const MAX_FILE: u64 = 4 << 20;
 
-fn read_file(path: &Path, config: &mut Config, given: &mut BTreeSet<String>, findings: &Findings) {
+fn read_file(
+    path: &Path,
+    config: &mut Config,
+    given: &mut BTreeSet<String>,
+    findings: &Findings,
+) -> file::AccountsNamed {
     let reader = Reader::new(path, findings);
     match text_of(path).and_then(|text| Node::parse(&text)) {
-        Ok(node) => file::read(reader.root(&node), config),
-        Err(reason) => findings.fault(&reader.source, "", reason),
+        Ok(node) => {
+            file::read(reader.root(&node), config);
+            given.extend(reader.given());
+            file::accounts_named(&node)
+        }
+        Err(reason) => {
+            findings.fault(&reader.source, "", reason);
+            // Nobody knows; to ask the environment for an account would be a second fault for the first.
+            file::AccountsNamed::Yes
+        }
     }
-    given.extend(reader.given());
 }
 
 fn text_of(path: &Path) -> Result<String, String> {

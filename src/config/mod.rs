@@ -17,6 +17,8 @@ mod load;
 mod node;
 mod secret;
 mod section;
+#[cfg(test)]
+mod tests;
 pub mod values;
 
 use std::net::SocketAddr;
@@ -102,6 +104,8 @@ pub struct Webhooks {
 pub struct Api {
     /// What tokens are checked with; default none = the API is off.
     pub key: Option<ApiKey>,
+    /// Whether a shared secret of fewer than 32 bytes is taken; default not, it can be guessed from one token.
+    pub allow_short_secret: bool,
     /// Browser origins that may ask, such as `https://ops.example.com`; default none.
     pub cors_origins: Vec<String>,
 }

@@ -156,9 +156,17 @@ impl<'r> Section<'r> {
             }
         };
         let (path, shape) = (join(&self.path, key), join(&self.shape, key));
-        let section =
-            |(n, node)| Section::new(self.reader, format!("{path}[{n}]"), format!("{shape}[]"), node);
-        items.iter().enumerate().map(section).collect()
+        let mut sections = Vec::with_capacity(items.len());
+        for (n, node) in items.iter().enumerate() {
+            match node {
+                Node::Map(_) => {
+                    let place = format!("{path}[{n}]");
+                    sections.push(Section::new(self.reader, place, format!("{shape}[]"), node));
+                }
+                other => self.fault(&format!("{key}[{n}]"), format!("expected a mapping, got {other}")),
+            }
+        }
+        sections
     }
 
     /// Values in the list under a key. The reader sees each item; a fault names the item's place.
@@ -181,7 +189,8 @@ impl<'r> Section<'r> {
                 Err(reason) => self.fault(&format!("{key}[{n}]"), reason),
             }
         }
-        Some(values)
+        // One faulty item leaves the default, so that no other check stumbles over what is left.
+        (values.len() == items.len()).then_some(values)
     }
 
     /// The entries of a mapping whose keys are the user's own.

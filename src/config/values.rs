@@ -216,7 +216,7 @@ pub(crate) fn phone_number(text: &str) -> Result<String, String> {
     let number: String = text.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
     let digits = number.strip_prefix('+').unwrap_or(&number);
     if !(3..=15).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err("expected a phone number of 3 to 15 digits, such as \"+918000000011\"".to_owned());
+        return Err("expected a phone number of 3 to 15 digits, with or without + before them".to_owned());
     }
     Ok(number)
 }
