@@ -27,7 +27,7 @@ pub struct DemoArgs {
 
 /// Runs both until a signal says stop.
 pub(super) async fn run(flags: &Flags, _args: &DemoArgs) -> anyhow::Result<ExitCode> {
-    let loaded = flags.load(Accounts::Optional)?;
+    let loaded = flags.load(Accounts::Unused)?;
     let _level = telemetry::init(&loaded.config.log)?;
     anyhow::bail!("the demo is not wired yet")
 }

@@ -33,7 +33,7 @@ pub struct SimulateArgs {
 
 /// Serves until a signal says stop.
 pub(super) async fn run(flags: &Flags, _args: &SimulateArgs) -> anyhow::Result<ExitCode> {
-    let loaded = flags.load(Accounts::Optional)?;
+    let loaded = flags.load(Accounts::Unused)?;
     let _level = telemetry::init(&loaded.config.log)?;
     anyhow::bail!("the simulator is not wired yet")
 }

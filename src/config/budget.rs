@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::values::write_duration;
-use super::{Account, Config, Sync};
+use super::{Account, Config, Sync, keys};
 
 /// Rows of one page, the most that Exotel gives.
 const PAGE: f64 = 100.0;
@@ -136,8 +136,9 @@ impl Config {
         let each = 60.0 / self.heartbeat.interval.as_secs_f64();
         let every = write_duration(self.heartbeat.interval);
         let room = thousands((ceiling / each).floor());
+        let not_yet = if keys::works("heartbeat.interval") { "" } else { " (not made by this version)" };
         let mut line = format!(
-            "  exophones: at most {ceiling} requests a minute; health polls every {every} take {each:.1} for each ExoPhone: room for {room}"
+            "  exophones: at most {ceiling} requests a minute; health polls{not_yet} every {every} take {each:.1} for each ExoPhone: room for {room}"
         );
         let named = u32::try_from(account.exophones.len()).map_or(f64::MAX, f64::from);
         if named > 0.0 {

@@ -174,8 +174,16 @@ pub const VARIABLES: &[Variable] = &[
     variable("JWT_SECRET", "api.jwt_secret", Form::Secret, "HS256 secret of the monitoring API."),
 ];
 
+/// Whether this version does something with a key of the list.
+pub(super) fn works(path: &str) -> bool {
+    KEYS.iter().any(|key| key.path == path && key.effect == Effect::Works)
+}
+
 /// Which of these keys do nothing yet.
 pub(super) fn without_effect<'k>(given: impl IntoIterator<Item = &'k String>) -> Vec<&'k str> {
-    let not_yet = |path: &&String| KEYS.iter().any(|k| k.path == **path && k.effect == Effect::NotYet);
-    given.into_iter().filter(not_yet).map(String::as_str).collect()
+    given
+        .into_iter()
+        .map(String::as_str)
+        .filter(|path| !works(path) && KEYS.iter().any(|k| k.path == *path))
+        .collect()
 }

@@ -37,8 +37,9 @@ impl fmt::Debug for Sources<'_> {
 pub enum Accounts {
     /// It is: for `run` and `check-config`.
     Required,
-    /// It is not: for `demo` and the care of the store.
-    Optional,
+    /// It is not, and the environment is not read: for `demo`, `simulate` and the care of the store,
+    /// which an account that is half set up must not stop.
+    Unused,
 }
 
 /// Settings that flags gave; they win over all other sources.
@@ -85,7 +86,9 @@ impl Config {
             origin.accounts_from_environment = named == file::AccountsNamed::No;
         }
         let environment = Environment::new(sources.env, &findings);
-        if origin.accounts_from_environment {
+        if sources.accounts == Accounts::Unused {
+            // Neither used nor worth a warning.
+        } else if origin.accounts_from_environment {
             env::read(&environment, &mut config);
             given.extend(environment.given());
         } else if let Some(names) = some_list(&environment.names_set()) {

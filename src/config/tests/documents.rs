@@ -39,7 +39,8 @@ fn the_list_of_variables_is_what_the_environment_is_asked_for() {
         None
     };
     let flags = Overrides::default();
-    Config::load(&Sources { file: None, env: &lookup, flags: &flags, accounts: Accounts::Optional }).unwrap();
+    Config::load(&Sources { file: None, env: &lookup, flags: &flags, accounts: Accounts::Required })
+        .unwrap_err();
     let mut listed = BTreeSet::new();
     for variable in VARIABLES {
         listed.insert(variable.name.to_owned());

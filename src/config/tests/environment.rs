@@ -132,6 +132,19 @@ fn without_any_account_the_fault_says_both_ways_to_name_one() {
 }
 
 #[test]
+fn commands_without_accounts_do_not_ask_the_environment() {
+    let lookup = |name: &str| -> Option<std::ffi::OsString> { panic!("{name} was read") };
+    let loaded = crate::config::Config::load(&crate::config::Sources {
+        file: None,
+        env: &lookup,
+        flags: &Default::default(),
+        accounts: crate::config::Accounts::Unused,
+    })
+    .unwrap();
+    assert!(loaded.config.accounts.is_empty() && loaded.warnings.is_empty());
+}
+
+#[test]
 fn a_value_that_is_not_text_is_a_fault() {
     use std::os::unix::ffi::OsStringExt;
     let lookup = |name: &str| (name == "EXOTEL_SID").then(|| std::ffi::OsString::from_vec(vec![0xff]));

@@ -3,6 +3,7 @@
 mod documents;
 mod environment;
 mod fixtures;
+mod hostile;
 mod precedence;
 
 use std::ffi::OsString;
