@@ -2,6 +2,7 @@
 //!
 //! The way through the program: page or webhook -> parse -> reconcile -> store -> metrics -> scrape.
 
+pub mod cli;
 pub mod collector;
 pub mod config;
 pub mod exotel;
@@ -12,4 +13,7 @@ pub mod reconcile;
 pub mod settle;
 pub mod simulator;
 pub mod store;
+pub mod telemetry;
+#[cfg(test)]
+mod test_files;
 pub mod web;

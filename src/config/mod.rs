@@ -1,37 +1,36 @@
 //! Settings: what the configuration file, the environment and the flags say, checked.
 //!
-//! Every default stands beside its field with its reason. Reading and checking is in [`file`] and
-//! [`env`]; nothing else in the crate reads the environment.
+//! Every default stands beside its field with its reason. [`Config::load`] puts the sources together
+//! and reports all their faults at once; nothing else in the crate reads the environment. The way
+//! through the folder: `node` (YAML as a tree) -> `section` (typed getters) -> `file` and `env` ->
+//! `check` (what must fit together). `keys` lists every key and variable for the documentation.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod account;
+mod budget;
+mod check;
+mod credentials;
+mod env;
+mod fault;
+mod file;
+pub mod keys;
+mod load;
+mod node;
+mod secret;
+mod section;
+#[cfg(test)]
+mod tests;
+pub mod values;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::UtcOffset;
+use ipnet::IpNet;
 
-/// A secret text: an API token, a webhook secret. Its `Debug` hides it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The secret itself; never for a log, an error, a label or a page.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
-    }
-}
+pub use account::{Account, Balance, PageExophones, RateLimits, Region};
+pub use fault::{Fault, Faults};
+pub use load::{Accounts, Loaded, Overrides, Sources};
+pub use secret::{ApiKey, Secret};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,10 +41,16 @@ pub struct Config {
     pub heartbeat: Heartbeat,
     /// Reading of calls.
     pub sync: Sync,
+    /// Receiving of webhooks.
+    pub webhooks: Webhooks,
     /// Retrying of failed reads.
     pub retry: Retry,
     /// The embedded store.
     pub store: Store,
+    /// The monitoring API.
+    pub api: Api,
+    /// Placing calls and sending messages.
+    pub outbound: Outbound,
     /// Listeners.
     pub web: Web,
     /// How customer and agent numbers are shown.
@@ -56,87 +61,6 @@ pub struct Config {
     pub retention: Retention,
     /// Logging.
     pub log: Log,
-}
-
-/// One Exotel account.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Account {
-    /// Value of the `account` label; default the sid.
-    pub name: String,
-    /// Account sid.
-    pub sid: String,
-    /// API key, the user of Basic auth.
-    pub api_key: Secret,
-    /// API token, the password of Basic auth.
-    pub api_token: Secret,
-    /// Region, for the hosts.
-    pub region: Region,
-    /// Base of the API, by region or as configured; no trailing slash.
-    pub base_url: String,
-    /// Base of the CCM API, by region or as configured.
-    pub ccm_base_url: String,
-    /// Offset of Exotel's zone-less times.
-    pub utc_offset: UtcOffset,
-    /// Currency of prices.
-    pub currency: String,
-    /// Concurrent calls bought.
-    pub channel_limit: Option<u32>,
-    /// Secrets that webhooks of this account may carry; none = takes no webhooks.
-    pub webhook_secrets: Vec<Secret>,
-    /// Kinds of webhook whose silence alarms: heartbeat, calls, sms, passthru.
-    pub expected_webhooks: Vec<String>,
-    /// How often Exotel's dashboard is set to push heartbeats.
-    pub heartbeat_expected_every: Duration,
-    /// Number -> alias for the `exophone` label.
-    pub exophones: BTreeMap<String, String>,
-    /// Whose outage pages.
-    pub page_exophones: PageExophones,
-    /// Hard ceilings in requests per minute.
-    pub rate_limits: RateLimits,
-    /// Part of a ceiling that background work may use, above 0 and at most 1.
-    pub background_share: f64,
-    /// Balance poll.
-    pub balance: Balance,
-}
-
-/// Exotel's region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Region {
-    /// `api.exotel.com`.
-    Singapore,
-    /// `api.in.exotel.com`.
-    Mumbai,
-}
-
-/// Numbers whose outage is to page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PageExophones {
-    /// Every number.
-    All,
-    /// No number.
-    None,
-    /// These.
-    Only(Vec<String>),
-}
-
-/// Requests per minute for each pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimits {
-    /// Voice APIs; Exotel publishes 200.
-    pub voice: u32,
-    /// ExoPhone APIs; Exotel publishes 50, we stay below.
-    pub exophones: u32,
-    /// SMS APIs; Exotel publishes 200.
-    pub sms: u32,
-}
-
-/// Balance poll.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Balance {
-    /// Off by default: the endpoint is confirmed by no capture.
-    pub enabled: bool,
-    /// Default 15 minutes; Exotel allows one a minute.
-    pub interval: Duration,
 }
 
 /// Polling of ExoPhone connectivity.
@@ -165,6 +89,34 @@ pub struct Sync {
     pub short_call: Duration,
 }
 
+/// Receiving of webhooks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhooks {
+    /// Age at which a call that the API knows and no callback announced is a missed webhook; default 25
+    /// minutes: Exotel's last retry comes after 15.
+    pub missed_after: Duration,
+    /// Networks that webhooks may come from; default none named = all.
+    pub allow_from: Vec<IpNet>,
+}
+
+/// The monitoring API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Api {
+    /// What tokens are checked with; default none = the API is off.
+    pub key: Option<ApiKey>,
+    /// Whether a shared secret of fewer than 32 bytes is taken; default not, it can be guessed from one token.
+    pub allow_short_secret: bool,
+    /// Browser origins that may ask, such as `https://ops.example.com`; default none.
+    pub cors_origins: Vec<String>,
+}
+
+/// Placing calls and sending messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outbound {
+    /// Default off: an exporter reads.
+    pub enabled: bool,
+}
+
 /// Retrying of failed reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
@@ -181,7 +133,7 @@ pub struct Store {
     pub path: PathBuf,
     /// Age at which calls go; default 190 days: what Exotel keeps plus a margin.
     pub retention: Duration,
-    /// Size that alerts measure against; default none.
+    /// Size in bytes that alerts measure against; default none.
     pub max_size: Option<u64>,
 }
 
@@ -192,6 +144,10 @@ pub struct Web {
     pub listen: Vec<SocketAddr>,
     /// Default `/metrics`.
     pub telemetry_path: String,
+    /// TLS, passwords and headers of the listeners, in the format of the Prometheus exporter toolkit.
+    pub config_file: Option<PathBuf>,
+    /// Whether `POST /-/reload` works; only the flag `--web.enable-lifecycle` turns it on.
+    pub enable_lifecycle: bool,
     /// Extra addresses that serve only webhooks.
     pub webhook_listen: Vec<SocketAddr>,
 }
@@ -250,51 +206,6 @@ impl Sync {
     }
 }
 
-/// Hidden secrets, offsets and defaults are used by tests and by `demo`.
-impl Account {
-    /// An account with every default, for these credentials.
-    pub fn new(sid: &str, api_key: &str, api_token: &str) -> Self {
-        Self {
-            name: sid.to_owned(),
-            sid: sid.to_owned(),
-            api_key: Secret::new(api_key),
-            api_token: Secret::new(api_token),
-            region: Region::Singapore,
-            base_url: Region::Singapore.base_url().to_owned(),
-            ccm_base_url: Region::Singapore.ccm_base_url().to_owned(),
-            utc_offset: UtcOffset::default(),
-            currency: "INR".to_owned(),
-            channel_limit: None,
-            webhook_secrets: Vec::new(),
-            expected_webhooks: Vec::new(),
-            heartbeat_expected_every: Duration::from_secs(300),
-            exophones: BTreeMap::new(),
-            page_exophones: PageExophones::All,
-            rate_limits: RateLimits { voice: 200, exophones: 40, sms: 120 },
-            background_share: 0.3,
-            balance: Balance { enabled: false, interval: Duration::from_secs(900) },
-        }
-    }
-}
-
-impl Region {
-    /// Host of the voice, ExoPhone, SMS and balance APIs.
-    pub fn base_url(self) -> &'static str {
-        match self {
-            Self::Singapore => "https://api.exotel.com",
-            Self::Mumbai => "https://api.in.exotel.com",
-        }
-    }
-
-    /// Host of the v2 (CCM) and v3 call APIs.
-    pub fn ccm_base_url(self) -> &'static str {
-        match self {
-            Self::Singapore => "https://ccm-api.exotel.com",
-            Self::Mumbai => "https://ccm-api.in.exotel.com",
-        }
-    }
-}
-
 impl Default for Config {
     fn default() -> Self {
         const DAY: u64 = 86_400;
@@ -309,15 +220,20 @@ impl Default for Config {
                 settle_after: Duration::from_secs(30 * 60),
                 short_call: Duration::from_secs(10),
             },
+            webhooks: Webhooks { missed_after: Duration::from_secs(25 * 60), allow_from: Vec::new() },
             retry: Retry { attempts: 3, initial_backoff: Duration::from_secs(2) },
             store: Store {
                 path: PathBuf::from("data/exotel-exporter.redb"),
                 retention: Duration::from_secs(190 * DAY),
                 max_size: None,
             },
+            api: Api::default(),
+            outbound: Outbound::default(),
             web: Web {
                 listen: vec![SocketAddr::from(([127, 0, 0, 1], 10043))],
                 telemetry_path: "/metrics".to_owned(),
+                config_file: None,
+                enable_lifecycle: false,
                 webhook_listen: Vec::new(),
             },
             privacy: Privacy::Masked,
