@@ -200,10 +200,7 @@ impl Account {
     ///
     /// # Errors
     /// The store's; nothing was stored then.
-    pub async fn take_in(
-        &self,
-        operation: impl Operation<Reply = Summary>,
-    ) -> Result<Summary, store::Error> {
+    pub async fn take_in(&self, operation: impl Operation<Reply = Summary>) -> Result<Summary, store::Error> {
         let summary = self.store.transact(operation).await?;
         if summary.wants_exophones {
             self.wants_exophones.notify_one();

@@ -320,9 +320,9 @@ impl Reader {
             }
         }
         let mut next = page.next;
-        let looped = next.as_ref().is_some_and(|uri| {
-            !reading.cursors.insert(xxhash_rust::xxh3::xxh3_64(uri.as_str().as_bytes()))
-        });
+        let looped = next
+            .as_ref()
+            .is_some_and(|uri| !reading.cursors.insert(xxhash_rust::xxh3::xxh3_64(uri.as_str().as_bytes())));
         // Rows beyond the slice belong to the half that was split off.
         let done = next.is_none() || (reading.ordered && reading.last >= reading.job.window.to);
         let mut state = self.state.clone();
@@ -372,7 +372,8 @@ impl Reader {
                 reading.pages = 0;
             } else if looped || reading.pages >= 20 * PAGES_A_CURSOR {
                 self.count_cut().await;
-                let what = if looped { "Exotel's cursor goes in circles" } else { "a second holds too many rows" };
+                let what =
+                    if looped { "Exotel's cursor goes in circles" } else { "a second holds too many rows" };
                 let message = format!(
                     "{what} in the calls created from {} on; the rest of the window is read on the next run",
                     reading.anchor
@@ -429,7 +430,10 @@ impl Reader {
 
     async fn end_if_done(&mut self) {
         let rest = |gap: bool| {
-            self.queue.iter().chain(self.readings.values().map(|r| &r.job)).any(|job| (job.priority == Priority::Heal) == gap)
+            self.queue
+                .iter()
+                .chain(self.readings.values().map(|r| &r.job))
+                .any(|job| (job.priority == Priority::Heal) == gap)
         };
         let (live, gap) = (rest(false), rest(true));
         if !live && self.live.is_some() {
@@ -461,7 +465,12 @@ impl Reader {
         if let Some(reason) = &error {
             self.account.failed(reason);
         }
-        tracing::debug!(account = self.account.config.name, pages = record.pages, rows = record.rows, "a run of the sync ended");
+        tracing::debug!(
+            account = self.account.config.name,
+            pages = record.pages,
+            rows = record.rows,
+            "a run of the sync ended"
+        );
         self.store_run(record).await;
         self.show();
     }
@@ -539,13 +548,14 @@ impl Reader {
 
 /// Whether bulk rows carry leg details: none while no row could tell.
 fn details_shown(rows: &[Row]) -> Option<bool> {
-    let calls = || rows.iter().filter_map(|row| match row {
-        Row::Call(call) => Some(call),
-        Row::Unreadable(_) => None,
-    });
+    let calls = || {
+        rows.iter().filter_map(|row| match row {
+            Row::Call(call) => Some(call),
+            Row::Unreadable(_) => None,
+        })
+    };
     if calls().any(|call| call.details.is_some()) {
         return Some(true);
     }
     calls().any(|call| needs_details(call)).then_some(false)
 }
-

@@ -85,7 +85,8 @@ fn merge(known: &mut Vec<KnownExoPhone>, listed: &[ExoPhone], countable_from: i6
                 }
             }
             None => {
-                let next = known.iter().map(|k| k.id).max().map_or(ExoPhoneId::FIRST, |id| id.saturating_add(1));
+                let next =
+                    known.iter().map(|k| k.id).max().map_or(ExoPhoneId::FIRST, |id| id.saturating_add(1));
                 let k = KnownExoPhone {
                     id: next,
                     sid: phone.sid.clone(),

@@ -32,7 +32,8 @@ pub fn end(run: &mut SyncRun, now: Timestamp, error: Option<String>) {
 
 /// The addition to the totals for a run that ended.
 pub fn count(account: AccountId, run: &SyncRun) -> Deltas {
-    let trigger = Trigger::ALL.iter().find(|t| t.as_str() == run.trigger).copied().unwrap_or(Trigger::Schedule);
+    let trigger =
+        Trigger::ALL.iter().find(|t| t.as_str() == run.trigger).copied().unwrap_or(Trigger::Schedule);
     let outcome = match run.status {
         RunStatus::Failed => RunOutcome::Failure,
         _ if run.set_aside > 0 => RunOutcome::Partial,

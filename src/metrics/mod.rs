@@ -5,11 +5,14 @@
 //! It must not know who reads it: the formats are here, the choice between them is in [`crate::web`].
 
 pub mod api;
+pub mod calls;
 pub mod catalogue;
 pub mod exporter;
 mod process;
 pub mod store;
+pub mod sync;
 mod text;
+pub mod view;
 
 use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};

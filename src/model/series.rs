@@ -4,6 +4,9 @@
 //! family gives. Names, aliases and currencies are put on when a scrape is rendered, so that a rename
 //! keeps the total.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::call::{Direction, Outcome, Status};
 
 /// Account as the store knows it: a small number given to an account sid at its first start.
@@ -149,6 +152,27 @@ impl Series {
             a: byte(8),
             b: byte(0),
         })
+    }
+}
+
+/// A consistent picture of all persisted numbers. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Totals(Arc<BTreeMap<u64, u64>>);
+
+impl Totals {
+    /// A picture of these numbers, by [`Series::to_key`].
+    pub fn new(numbers: Arc<BTreeMap<u64, u64>>) -> Self {
+        Self(numbers)
+    }
+
+    /// One number, 0 if nothing was counted.
+    pub fn get(&self, series: Series) -> u64 {
+        self.0.get(&series.to_key()).copied().unwrap_or(0)
+    }
+
+    /// Every number that ever counted.
+    pub fn iter(&self) -> impl Iterator<Item = (Series, u64)> + '_ {
+        self.0.iter().filter_map(|(key, value)| Some((Series::from_key(*key)?, *value)))
     }
 }
 

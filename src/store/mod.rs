@@ -34,7 +34,7 @@ pub use read::Summary;
 pub use tables::{COUNTED, LAYOUT};
 
 use crate::metrics::StoreMetrics;
-use crate::model::Series;
+use crate::model::series::Totals;
 
 /// Cache of redb. The default of 1 GiB would fill with pages that are read once; 16 MiB hold the hot part
 /// of the trees at 50 million calls.
@@ -92,7 +92,7 @@ impl Store {
 
     /// The persisted totals as of the last durable commit, less what a restored copy began with.
     pub fn totals(&self) -> Totals {
-        Totals(Arc::clone(&self.shared.totals()))
+        Totals::new(Arc::clone(&self.shared.totals()))
     }
 
     /// Waits for what is queued, then closes the file.
@@ -114,21 +114,5 @@ impl Shared {
         for (key, value) in changed {
             map.insert(*key, value.saturating_sub(self.base.get(key).copied().unwrap_or(0)));
         }
-    }
-}
-
-/// A consistent picture of the persisted totals.
-#[derive(Clone, Debug)]
-pub struct Totals(Arc<BTreeMap<u64, u64>>);
-
-impl Totals {
-    /// The total of one series, 0 if nothing was counted.
-    pub fn get(&self, series: Series) -> u64 {
-        self.0.get(&series.to_key()).copied().unwrap_or(0)
-    }
-
-    /// Every series that ever counted.
-    pub fn iter(&self) -> impl Iterator<Item = (Series, u64)> + '_ {
-        self.0.iter().filter_map(|(key, value)| Some((Series::from_key(*key)?, *value)))
     }
 }
