@@ -2,8 +2,14 @@
 //!
 //! It knows [`crate::model`] and its own metrics ([`crate::metrics::api`]), never the store.
 
+mod excerpt;
+mod next_page;
+mod wire;
+
 use std::fmt;
 use std::time::Duration;
+
+pub use wire::{AccountShape, read_row};
 
 use crate::model::{Observation, Sid, UnreadableRow, WallTime};
 
