@@ -14,7 +14,7 @@ mod row;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use exophones::{PhonePage, exophones};
+pub(crate) use exophones::exophones;
 pub(crate) use failure::failure_text;
 pub(crate) use page::{call, page};
 pub use row::read_row;
