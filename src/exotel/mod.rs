@@ -2,8 +2,24 @@
 //!
 //! It knows [`crate::model`] and its own metrics ([`crate::metrics::api`]), never the store.
 
+mod answer;
+mod auth;
+mod client;
+mod excerpt;
+mod ledger;
+mod limiter;
+mod next_page;
+mod query;
+mod transport;
+mod wire;
+
 use std::fmt;
 use std::time::Duration;
+
+pub use client::{Client, ClientOptions, Quota};
+pub use ledger::{Ledger, LedgerError};
+pub use transport::{Transport, TransportOptions};
+pub use wire::{AccountShape, read_row};
 
 use crate::model::{Observation, Sid, UnreadableRow, WallTime};
 
@@ -121,6 +137,12 @@ pub enum CallsQuery {
 pub struct NextPage(pub(crate) String);
 
 impl NextPage {
+    /// Takes a path that was kept, of the account with this sid; none if it would leave the account.
+    pub fn parse(path: &str, account_sid: &str) -> Option<Self> {
+        next_page::stays_on_account(path, account_sid).ok()?;
+        Some(Self(path.to_owned()))
+    }
+
     /// The path with query, as Exotel sent it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -190,12 +212,14 @@ pub enum ErrorKind {
     Connect,
     /// TLS could not be set up.
     Tls,
+    /// The request could not be written into the slots file, so it was not sent.
+    Ledger,
     /// The body is not what it should be (broken JSON, HTML, no `Calls`, too large, a NextPageUri that leaves the account).
     Decode,
 }
 
 impl ErrorKind {
-    /// The `reason` label.
+    /// The `reason` label. `ledger` is none: no attempt was made.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Auth => "auth",
@@ -208,11 +232,12 @@ impl ErrorKind {
             Self::Timeout => "timeout",
             Self::Connect => "connect",
             Self::Tls => "tls",
+            Self::Ledger => "ledger",
             Self::Decode => "decode",
         }
     }
 
-    /// Every reason, for seeding.
+    /// Every reason for which an attempt can fail, for seeding.
     pub const REASONS: [&'static str; 11] = [
         "auth",
         "forbidden",

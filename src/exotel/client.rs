@@ -1,0 +1,392 @@
+//! The client of one account: asks, waits its turn, asks again, and reads the answer.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, Uri, header};
+
+use super::answer::{Hints, failure, is_retried};
+use super::auth::{Auth, Leave};
+use super::ledger::Ledger;
+use super::limiter::{Allowance, Limiter};
+use super::transport::Transport;
+use super::wire::{self, AccountShape, Malformed};
+use super::{CallsPage, CallsQuery, Error, ErrorKind, Pool, Priority, query};
+use crate::config;
+use crate::metrics::api::{AccountApiMetrics, ApiMetrics, Endpoint};
+use crate::model::{Clock, ExoPhone, Observation, Sid};
+
+/// Longest wait between two tries, whatever the settings say.
+const MAX_BACKOFF: Duration = Duration::from_secs(300);
+
+/// Pages of ExoPhones read at most, 50 numbers each; far above what one account rents.
+const MAX_PHONE_PAGES: u32 = 200;
+
+/// What a client is made of.
+#[derive(Debug)]
+pub struct ClientOptions<'a> {
+    /// The account: credentials, base URL, ceilings.
+    pub account: &'a config::Account,
+    /// Retries of reads.
+    pub retry: config::Retry,
+    /// The way to Exotel.
+    pub transport: Transport,
+    /// The slots of this process.
+    pub ledger: Ledger,
+    /// Time; its monotonic side must be the one that the ledger was opened with.
+    pub clock: Clock,
+    /// The `exotel_api_*` families.
+    pub metrics: ApiMetrics,
+    /// How often a key that was refused is tried again.
+    pub auth_retry_interval: Duration,
+}
+
+/// The door to Exotel for one account. Cheap to clone; several requests may be in flight.
+///
+/// Every request, each retry too, waits for a slot of its pool. A client made again for the same account
+/// on the same ledger shares the slots of the former one.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    shape: AccountShape,
+    /// Scheme, host and path prefix, or why there is none.
+    base: Result<String, &'static str>,
+    authorization: HeaderValue,
+    /// Texts that no error may show.
+    secrets: Vec<String>,
+    retry: config::Retry,
+    transport: Transport,
+    clock: Clock,
+    metrics: AccountApiMetrics,
+    voice: Arc<Limiter>,
+    exophones: Arc<Limiter>,
+    auth: Auth,
+    /// Whether this account's ExoPhones are listed by v1 only.
+    old_phone_list: AtomicBool,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("account", &self.0.shape.sid).finish_non_exhaustive()
+    }
+}
+
+/// What a pool of an account may use now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Requests in any minute, as configured or as Exotel says, whichever is less.
+    pub per_minute: u32,
+    /// Those of them that background work may use.
+    pub background_per_minute: u32,
+    /// What Exotel last said is left, if it ever did.
+    pub remaining: Option<u64>,
+    /// Requests that wait for their turn.
+    pub waiting: usize,
+}
+
+/// One thing to ask for.
+struct Ask {
+    endpoint: Endpoint,
+    pool: Pool,
+    priority: Priority,
+    /// Path and query, exactly as sent.
+    target: String,
+}
+
+impl Client {
+    /// A client for one account.
+    pub fn new(options: ClientOptions<'_>) -> Self {
+        let ClientOptions { account, retry, transport, ledger, clock, metrics, auth_retry_interval } =
+            options;
+        let metrics = metrics.for_account(&account.sid, &account.name);
+        let limiter = |pool, ceiling| {
+            let allowance = Allowance { ceiling, background_share: account.background_share };
+            let limiter = ledger.limiter(&account.sid, pool, allowance, &clock);
+            metrics.show_pool(pool, limiter.gauges());
+            limiter
+        };
+        let (key, token) = (account.api_key.expose(), account.api_token.expose());
+        let basic = STANDARD.encode(format!("{key}:{token}"));
+        let mut authorization =
+            HeaderValue::try_from(format!("Basic {basic}")).expect("base64 is fit for a header");
+        authorization.set_sensitive(true);
+        let secrets = [key, token, &basic].into_iter().filter(|s| s.len() >= 4).map(str::to_owned).collect();
+        Self(Arc::new(Inner {
+            shape: AccountShape { sid: account.sid.clone(), utc_offset: account.utc_offset },
+            base: base(&account.base_url),
+            authorization,
+            secrets,
+            retry,
+            voice: limiter(Pool::Voice, account.rate_limits.voice),
+            exophones: limiter(Pool::Exophones, account.rate_limits.exophones),
+            transport,
+            clock,
+            metrics,
+            auth: Auth::new(u64::try_from(auth_retry_interval.as_millis()).unwrap_or(u64::MAX)),
+            old_phone_list: AtomicBool::new(false),
+        }))
+    }
+
+    /// One page of calls.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`]; reads that may succeed later were retried by then. A query that cannot be asked
+    /// (an empty window, more than 20 Sids) is [`ErrorKind::Client`] without a status.
+    pub async fn calls(&self, query: &CallsQuery, priority: Priority) -> Result<CallsPage, Error> {
+        let target = query::calls(query, &self.0.shape.sid)?;
+        let ask = Ask { endpoint: Endpoint::Calls, pool: Pool::Voice, priority, target };
+        self.0.get(&ask, |body| wire::page(body, &self.0.shape, &ask.target)).await
+    }
+
+    /// One call with its legs, running calls included.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where Exotel does not know the call (yet); else as [`Client::calls`].
+    pub async fn call(&self, sid: &Sid, priority: Priority) -> Result<Observation, Error> {
+        let target = query::call(sid, &self.0.shape.sid);
+        let ask = Ask { endpoint: Endpoint::Call, pool: Pool::Voice, priority, target };
+        self.0.get(&ask, |body| wire::call(body, &self.0.shape, sid)).await
+    }
+
+    /// Every ExoPhone of the account.
+    ///
+    /// # Errors
+    /// As [`Client::calls`].
+    pub async fn exophones(&self, priority: Priority) -> Result<Vec<ExoPhone>, Error> {
+        if self.0.old_phone_list.load(Ordering::Relaxed) {
+            return self.0.phone_list(priority, query::exophones_v1).await;
+        }
+        match self.0.phone_list(priority, query::exophones).await {
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                // The newer list is a beta that an account may not have.
+                let phones = self.0.phone_list(priority, query::exophones_v1).await?;
+                if !self.0.old_phone_list.swap(true, Ordering::Relaxed) {
+                    tracing::info!(account.sid = self.0.shape.sid, "ExoPhones are read from the v1 list");
+                }
+                Ok(phones)
+            }
+            result => result,
+        }
+    }
+
+    /// What a pool may use now; none for a pool that this client does not ask.
+    pub fn quota(&self, pool: Pool) -> Option<Quota> {
+        let limiter = self.0.limiter(pool)?;
+        let (allowed, gauges) = (limiter.in_force(), limiter.gauges());
+        Some(Quota {
+            per_minute: allowed.ceiling,
+            background_per_minute: allowed.background(),
+            remaining: gauges.remaining(),
+            waiting: gauges.queue(),
+        })
+    }
+
+    /// Exotel's clock minus ours in seconds, by the last answer with a Date; none before it.
+    pub fn clock_offset(&self) -> Option<i64> {
+        self.0.metrics.clock_offset()
+    }
+}
+
+/// The configured URL without a trailing slash.
+fn base(url: &str) -> Result<String, &'static str> {
+    let url = url.trim_end_matches('/');
+    let uri: Uri = url.parse().map_err(|_| "the base URL cannot be read")?;
+    match (uri.scheme_str(), uri.authority()) {
+        // Whatever stands before the host ends up in logs and errors of everybody.
+        (_, Some(authority)) if authority.as_str().contains('@') => {
+            Err("the base URL must not carry a user name or password")
+        }
+        (Some("http" | "https"), Some(_)) if uri.query().is_none() => Ok(url.to_owned()),
+        _ => Err("the base URL is not https://host or http://host"),
+    }
+}
+
+impl Inner {
+    fn limiter(&self, pool: Pool) -> Option<&Arc<Limiter>> {
+        match pool {
+            Pool::Voice => Some(&self.voice),
+            Pool::Exophones => Some(&self.exophones),
+            Pool::Sms => None,
+        }
+    }
+
+    /// Asks, again where that may help, and reads the answer.
+    async fn get<T>(&self, ask: &Ask, read: impl Fn(&[u8]) -> Result<T, Malformed>) -> Result<T, Error> {
+        let mut backoff = ExponentialBuilder::new()
+            .with_min_delay(self.retry.initial_backoff)
+            .with_max_delay(MAX_BACKOFF.max(self.retry.initial_backoff))
+            .with_max_times(self.retry.attempts as usize)
+            .with_factor(2.0)
+            .with_jitter()
+            .build();
+        loop {
+            let error = match self.attempt(ask, &read).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            if !is_retried(error.kind) {
+                return Err(self.presentable(ask, error));
+            }
+            let Some(wait) = backoff.next() else {
+                self.metrics.abandoned(ask.endpoint);
+                return Err(self.presentable(ask, error));
+            };
+            // After a 429 the pool as a whole waits.
+            if !matches!(error.kind, ErrorKind::Throttled { .. }) {
+                tokio::time::sleep(wait).await;
+            }
+        }
+    }
+
+    /// One try: leave, slot, request, answer.
+    async fn attempt<T>(&self, ask: &Ask, read: impl Fn(&[u8]) -> Result<T, Malformed>) -> Result<T, Error> {
+        let request = self.request(ask)?;
+        let limiter = self.limiter(ask.pool).ok_or_else(|| local("this pool is not in use"))?;
+        let asked_at = self.clock.monotonic_millis();
+        let leave = self.leave(self.auth.ask(asked_at))?;
+        let mut permit = limiter.acquire(ask.priority).await;
+        self.leave(self.auth.still(leave, self.clock.monotonic_millis()))?;
+        permit.record().await.map_err(|e| Error {
+            kind: ErrorKind::Ledger,
+            status: None,
+            message: format!("not sent: {e}"),
+        })?;
+        let sent_at = self.clock.monotonic_millis();
+        self.metrics.waited(ask.pool, ask.priority, Duration::from_millis(sent_at.saturating_sub(asked_at)));
+
+        let result = self.transport.send(request).await;
+        // From here the minute of the slot runs.
+        drop(permit);
+        let took = Duration::from_millis(self.clock.monotonic_millis().saturating_sub(sent_at));
+        let result = match result {
+            Ok(answer) => {
+                self.metrics.attempt(ask.endpoint, Some(answer.status().as_u16()), took);
+                self.judge(ask, limiter, &answer, read)
+            }
+            Err(error) => {
+                self.metrics.attempt(ask.endpoint, error.status, took);
+                Err(error)
+            }
+        };
+        if let Err(error) = &result {
+            self.metrics.failure(ask.endpoint, error.kind);
+        }
+        result
+    }
+
+    fn leave(&self, leave: Leave) -> Result<Leave, Error> {
+        match leave {
+            Leave::Good | Leave::Try => Ok(leave),
+            Leave::Denied { wait_ms } => Err(Error {
+                kind: ErrorKind::Auth,
+                status: None,
+                message: format!(
+                    "not sent: Exotel refused this account with 401 (wrong key or token, or wrong region?); next try in {} s",
+                    wait_ms.div_ceil(1000)
+                ),
+            }),
+        }
+    }
+
+    /// What an answer tells the limiter, the key and the caller.
+    fn judge<T>(
+        &self,
+        ask: &Ask,
+        limiter: &Limiter,
+        answer: &Response<Bytes>,
+        read: impl Fn(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<T, Error> {
+        let (status, now) = (answer.status(), self.clock.since_epoch());
+        let hints = Hints::of(status, answer.headers(), ask.pool, now);
+        if let Some(date) = hints.date {
+            self.metrics.set_clock_offset(date - i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        }
+        if let Some(limit) = hints.limit {
+            limiter.learn(limit);
+        }
+        if let Some(remaining) = hints.remaining {
+            limiter.gauges().set_remaining(remaining);
+        }
+        if let Some(pause) = hints.pause {
+            limiter.pause(pause);
+        }
+        if let Some(error) = failure(status, answer.body(), ask.pool, &hints) {
+            if error.kind == ErrorKind::Auth {
+                self.auth.refused(self.clock.monotonic_millis());
+                self.metrics.set_auth_ok(false);
+            }
+            return Err(error);
+        }
+        self.auth.accepted();
+        self.metrics.set_auth_ok(true);
+        read(answer.body()).map_err(|Malformed(message)| Error {
+            kind: ErrorKind::Decode,
+            status: Some(status.as_u16()),
+            message,
+        })
+    }
+
+    fn request(&self, ask: &Ask) -> Result<Request<Bytes>, Error> {
+        let base = self.base.as_ref().map_err(|why| local(why))?;
+        Request::get(format!("{base}{}", ask.target))
+            .header(header::AUTHORIZATION, self.authorization.clone())
+            .header(header::ACCEPT, "application/json")
+            .header(header::USER_AGENT, concat!("exotel-exporter/", env!("CARGO_PKG_VERSION")))
+            .body(Bytes::new())
+            .map_err(|_| local("the address cannot be written as a URI"))
+    }
+
+    /// An error as the caller sees it: it says what was asked, and shows no secret that an answer echoed.
+    fn presentable(&self, ask: &Ask, mut error: Error) -> Error {
+        error.message = format!("GET {}: {}", ask.endpoint.as_str(), error.message);
+        for secret in &self.secrets {
+            if error.message.contains(secret.as_str()) {
+                error.message = error.message.replace(secret.as_str(), "(hidden)");
+            }
+        }
+        error
+    }
+
+    /// Reads a list of ExoPhones page by page until one is not full or brings nothing new.
+    async fn phone_list(
+        &self,
+        priority: Priority,
+        target: impl Fn(u32, &str) -> String,
+    ) -> Result<Vec<ExoPhone>, Error> {
+        let mut phones: Vec<ExoPhone> = Vec::new();
+        for page in 0..MAX_PHONE_PAGES {
+            let target = target(page, &self.shape.sid);
+            let ask = Ask { endpoint: Endpoint::Exophones, pool: Pool::Exophones, priority, target };
+            let list = self.get(&ask, wire::exophones).await?;
+            if list.unreadable > 0 {
+                tracing::warn!(
+                    account.sid = self.shape.sid,
+                    entries = list.unreadable,
+                    "ExoPhones without a number"
+                );
+            }
+            let (full, known) = (list.is_full(), phones.len());
+            for phone in list.phones {
+                if !phones.iter().any(|p| p.sid == phone.sid) {
+                    phones.push(phone);
+                }
+            }
+            if !full || phones.len() == known {
+                break;
+            }
+        }
+        Ok(phones)
+    }
+}
+
+/// A fault on our own side, before anything is sent.
+fn local(why: &str) -> Error {
+    Error { kind: ErrorKind::Client, status: None, message: format!("not sent: {why}") }
+}
