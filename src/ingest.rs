@@ -153,6 +153,7 @@ impl Operation for Page {
         writes.run.clone_from(&self.run);
         if let Some(run) = &mut writes.run {
             run.rows += summary.new + summary.updated + summary.unchanged + summary.rejected;
+            run.new += summary.new;
             run.stored += summary.new + summary.updated;
             run.set_aside += summary.rejected;
         }

@@ -2,6 +2,7 @@
 //!
 //! The way through the program: page or webhook -> parse -> reconcile -> store -> metrics -> scrape.
 
+pub mod app;
 pub mod cli;
 pub mod collector;
 pub mod config;
@@ -9,6 +10,7 @@ pub mod exotel;
 pub mod ingest;
 pub mod metrics;
 pub mod model;
+mod picture;
 pub mod reconcile;
 pub mod settle;
 pub mod simulator;
@@ -16,4 +18,5 @@ pub mod store;
 pub mod telemetry;
 #[cfg(test)]
 mod test_files;
+mod upkeep;
 pub mod web;

@@ -1,11 +1,16 @@
 //! `demo`: agent and simulated Exotel in one process.
 
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 
-use super::Flags;
-use crate::config::Accounts;
+use super::{Flags, run, simulate};
+use crate::config::{Account, Accounts, Config, Sync};
+use crate::exotel::{Transport, TransportOptions};
+use crate::model::Clock;
+use crate::simulator::{self, Simulator};
 use crate::telemetry;
 
 pub(super) const EXAMPLE: &str = "\
@@ -26,8 +31,53 @@ pub struct DemoArgs {
 }
 
 /// Runs both until a signal says stop.
-pub(super) async fn run(flags: &Flags, _args: &DemoArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(flags: &Flags, args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let loaded = flags.load(Accounts::Unused)?;
     let _level = telemetry::init(&loaded.config.log)?;
-    anyhow::bail!("the demo is not wired yet")
+    let scenario = simulate::scenario(&args.scenario)?;
+    let options = simulator::Options { seed: args.seed, ..scenario.options() };
+    // Removed when the demo ends, also when it ends badly.
+    let folder = tempfile::Builder::new().prefix("exotel-exporter-demo-").tempdir()?;
+    let mut config = loaded.config;
+    settings(&mut config, &options, folder.path());
+    let clock = Clock::system();
+    let simulated = Simulator::new(options, clock.clone());
+    let transport = Transport::in_process(simulated.router(), TransportOptions::default());
+    for address in &config.web.listen {
+        eprintln!(
+            "demo: status page http://{address}/   metrics http://{address}{}",
+            config.web.telemetry_path
+        );
+    }
+    eprintln!("demo: a simulated Exotel answers; nothing leaves this machine. Ctrl-C ends it.");
+    run::serve(config, clock, transport).await
+}
+
+/// What the demo changes: the simulated account, a store that goes with it, and everything a few hundred
+/// times faster than in life.
+fn settings(config: &mut Config, options: &simulator::Options, folder: &Path) {
+    config.accounts = options
+        .accounts
+        .iter()
+        .map(|simulated| {
+            let mut account = Account::new(&simulated.sid, &simulated.api_key, &simulated.api_token);
+            account.name = "demo".to_owned();
+            account.base_url = "http://exotel.simulated".to_owned();
+            account.ccm_base_url.clone_from(&account.base_url);
+            // The simulated quota is ours alone.
+            account.rate_limits.voice = 600;
+            account.background_share = 1.0;
+            account.channel_limit = Some(20);
+            account
+        })
+        .collect();
+    config.sync = Sync {
+        enabled: true,
+        interval: Duration::from_secs(1),
+        lookback: Duration::from_secs(60),
+        lag: None,
+        settle_after: Duration::from_secs(6),
+        short_call: Duration::from_secs(2),
+    };
+    config.store.path = folder.join("exotel-exporter.redb");
 }

@@ -3,15 +3,21 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Args;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::Flags;
+use crate::app;
 use crate::config::{Accounts, values};
+use crate::model::Clock;
+use crate::simulator::{Options, Scenario, Simulator};
 use crate::telemetry;
 
 pub(super) const EXAMPLE: &str = "\
 Example:
-  exotel-exporter simulate --listen 127.0.0.1:10044 --scenario outage --seed 7
+  exotel-exporter simulate --listen 127.0.0.1:10044 --scenario busy --seed 7
       Then, elsewhere: EXOTEL_BASE_URL=http://127.0.0.1:10044 and the credentials it prints.";
 
 /// Arguments of `simulate`.
@@ -32,8 +38,46 @@ pub struct SimulateArgs {
 }
 
 /// Serves until a signal says stop.
-pub(super) async fn run(flags: &Flags, _args: &SimulateArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(flags: &Flags, args: &SimulateArgs) -> anyhow::Result<ExitCode> {
+    if args.list_scenarios {
+        for scenario in Scenario::ALL {
+            println!("{:<14} {}", scenario.name(), scenario.description());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let loaded = flags.load(Accounts::Unused)?;
     let _level = telemetry::init(&loaded.config.log)?;
-    anyhow::bail!("the simulator is not wired yet")
+    let options = Options { seed: args.seed, ..scenario(&args.scenario)?.options() };
+    let listener =
+        TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let address = listener.local_addr()?;
+    for account in &options.accounts {
+        // Credentials of nothing: they are in the source.
+        eprintln!(
+            "simulate: export EXOTEL_BASE_URL=http://{address} EXOTEL_SID={} EXOTEL_API_KEY={} EXOTEL_API_SECRET={}",
+            account.sid, account.api_key, account.api_token
+        );
+    }
+    tracing::info!(address = %address, scenario = args.scenario, seed = args.seed, "the simulated Exotel is listening");
+    let shutdown = CancellationToken::new();
+    let stop = shutdown.clone();
+    tokio::spawn(async move {
+        if let Err(error) = app::stop_signal().await {
+            tracing::error!(reason = %error, "signals cannot be received; stopping");
+        }
+        stop.cancel();
+    });
+    Simulator::new(options, Clock::system()).serve(listener, shutdown).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The scenario with this name.
+///
+/// # Errors
+/// Names those that exist.
+pub(super) fn scenario(name: &str) -> anyhow::Result<Scenario> {
+    Scenario::parse(name).ok_or_else(|| {
+        let names: Vec<&str> = Scenario::ALL.iter().map(|scenario| scenario.name()).collect();
+        anyhow::anyhow!("no scenario is called {name:?}; there are {}", names.join(", "))
+    })
 }

@@ -1,12 +1,13 @@
 //! `store`: care of the store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
 use super::Flags;
 use crate::config::Accounts;
+use crate::store;
 
 pub(super) const EXAMPLE: &str = "\
 Example:
@@ -43,7 +44,71 @@ pub enum StoreCommand {
 }
 
 /// Does one task and reports it on standard output.
-pub(super) async fn run(flags: &Flags, _command: StoreCommand) -> anyhow::Result<ExitCode> {
-    let _loaded = flags.load(Accounts::Unused)?;
-    anyhow::bail!("the care of the store is not wired yet")
+pub(super) async fn run(flags: &Flags, command: StoreCommand) -> anyhow::Result<ExitCode> {
+    let path = flags.load(Accounts::Unused)?.config.store.path;
+    tokio::task::spawn_blocking(move || care(&path, &command)).await?
+}
+
+fn care(path: &Path, command: &StoreCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        StoreCommand::Check => {
+            let report = store::check(path, &mut progress("checked"))?;
+            eprintln!();
+            for fault in &report.faults {
+                println!("{fault}");
+            }
+            if report.faults.is_empty() {
+                println!("{}: {} calls read, every record is sound", path.display(), report.calls);
+                return Ok(ExitCode::SUCCESS);
+            }
+            Ok(ExitCode::FAILURE)
+        }
+        StoreCommand::Stats => {
+            print_stats(&store::stats(path)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        StoreCommand::Backup { file } => {
+            store::backup(path, file, &mut progress("copied"))?;
+            eprintln!();
+            println!("{} is a copy of {}; `store restore` brings it back", file.display(), path.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        StoreCommand::Restore { file } => {
+            match store::restore(path, file)? {
+                Some(kept) => {
+                    println!("{} is restored; what was there is {}", path.display(), kept.display())
+                }
+                None => println!("{} is restored", path.display()),
+            }
+            println!("counters start from 0; calls after the copy are read again from Exotel and counted");
+            Ok(ExitCode::SUCCESS)
+        }
+        StoreCommand::Compact => {
+            let (before, after) = store::compact(path)?;
+            println!("{}: {before} bytes before, {after} after", path.display());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Shows how far a long task is, on one line of the terminal.
+fn progress(what: &str) -> impl FnMut(u64, u64) {
+    move |done, total| eprint!("\r{what} {done} of {total} calls")
+}
+
+fn print_stats(stats: &store::Stats) {
+    println!("{}: {} bytes, layout {}", stats.path.display(), stats.file, stats.layout);
+    println!("{:<12} {:>12} {:>16} {:>16}", "table", "rows", "stored bytes", "bytes of pages");
+    for table in &stats.tables {
+        println!("{:<12} {:>12} {:>16} {:>16}", table.name, table.rows, table.stored, table.pages);
+    }
+    for (sid, first_start, floor, watermark) in &stats.accounts {
+        println!("account {sid}: first start {first_start}");
+        if floor.0 > 0 {
+            println!("  calls before {floor} (Exotel's clock) were removed by retention");
+        }
+        if let Some(watermark) = watermark {
+            println!("  every call created before {watermark} (Exotel's clock) is read and final");
+        }
+    }
 }

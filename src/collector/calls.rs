@@ -22,7 +22,6 @@ use crate::model::series::{AuditResult, Trigger};
 use crate::model::{Family, Series, SyncRun, SyncState, WallTime};
 use crate::reconcile::Origin;
 use crate::settle::{Deltas, needs_details};
-use crate::store;
 
 /// Readings of live slices at once. A reading waits for each answer before it asks on, so that one alone
 /// would not use the budget when Exotel answers slowly.
@@ -141,8 +140,9 @@ impl Reader {
                     if answer == ManualRun::Started {
                         self.tick(Trigger::Manual).await;
                     }
-                    // Whoever asked may be gone.
-                    drop(wish.send(answer));
+                    if wish.send(answer).is_err() {
+                        tracing::debug!("who asked for a sync is gone");
+                    }
                 }
                 Some(answer) = self.answers.join_next(), if !self.answers.is_empty() => match answer {
                     Ok(Answer::Page(slice, result)) => self.page(slice, result).await,
@@ -351,6 +351,7 @@ impl Reader {
         self.state = state;
         if let Some(record) = &mut record {
             record.rows += summary.new + summary.updated + summary.unchanged + summary.rejected;
+            record.new += summary.new;
             record.stored += summary.new + summary.updated;
             record.set_aside += summary.rejected;
         }

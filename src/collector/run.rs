@@ -13,6 +13,7 @@ pub fn begin(id: u64, trigger: Trigger, now: Timestamp) -> SyncRun {
         ended: None,
         status: RunStatus::InProgress,
         pages: 0,
+        new: 0,
         stored: 0,
         rows: 0,
         set_aside: 0,

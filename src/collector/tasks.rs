@@ -147,6 +147,7 @@ async fn heal(account: &Account) -> Result<(), store::Error> {
         ended: Some(account.clock.now().0),
         status: if outcome.is_ok() { RunStatus::Success } else { RunStatus::Failed },
         pages,
+        new: 0,
         stored: healed.len() as u64,
         rows: 0,
         set_aside: put_off.len() as u64,

@@ -87,6 +87,8 @@ pub struct Quota {
     pub background_per_minute: u32,
     /// What Exotel last said is left, if it ever did.
     pub remaining: Option<u64>,
+    /// Requests of the last minute.
+    pub used: usize,
     /// Requests that wait for their turn.
     pub waiting: usize,
 }
@@ -184,6 +186,7 @@ impl Client {
             per_minute: allowed.ceiling,
             background_per_minute: allowed.background(),
             remaining: gauges.remaining(),
+            used: limiter.used(),
             waiting: gauges.queue(),
         })
     }

@@ -165,6 +165,16 @@ impl StoreMetrics {
         self.records.get_or_create(&[("table", table)]).set(gauge_value(rows));
     }
 
+    /// Rows of a table as last set.
+    pub fn records(&self, table: &'static str) -> u64 {
+        u64::try_from(self.records.get_or_create(&[("table", table)]).get()).unwrap_or(0)
+    }
+
+    /// Size of the store file as last set.
+    pub fn file_size(&self) -> Option<u64> {
+        u64::try_from(self.size.0.load(Ordering::Relaxed)).ok()
+    }
+
     /// Rows were removed from a table by retention or erasure; counted after the commit.
     pub fn pruned(&self, table: &'static str, rows: u64) {
         self.pruned.get_or_create(&[("table", table)]).inc_by(rows);

@@ -88,6 +88,8 @@ pub struct SyncRun {
     pub status: RunStatus,
     /// Pages read.
     pub pages: u64,
+    /// Rows that brought a new call.
+    pub new: u64,
     /// Rows stored, new or changed.
     pub stored: u64,
     /// Rows read.

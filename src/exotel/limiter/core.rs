@@ -160,6 +160,11 @@ impl<W> Core<W> {
         (self.allowance.ceiling as usize).max(self.in_flight + self.held.len())
     }
 
+    /// Slots that are taken: requests of about the last minute.
+    pub(crate) fn used(&self, now: u64) -> usize {
+        self.in_flight + self.held.iter().filter(|held| held.free_at > now).count()
+    }
+
     pub(crate) fn waiting(&self) -> usize {
         self.queue.len()
     }

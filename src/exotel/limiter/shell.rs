@@ -66,6 +66,12 @@ impl Limiter {
         self.lock().core.in_force()
     }
 
+    /// Slots that are taken now.
+    pub(crate) fn used(&self) -> usize {
+        let now = self.now();
+        self.lock().core.used(now)
+    }
+
     /// Places in the ledger that this pool may need at once.
     pub(crate) fn places(&self) -> usize {
         self.lock().core.most_slots()
@@ -103,11 +109,7 @@ impl Limiter {
     /// Waits for a slot. Dropping the future gives up the place in the queue.
     pub(crate) async fn acquire(self: &Arc<Self>, priority: Priority) -> Permit {
         let (granted, permit) = oneshot::channel();
-        let mut state = self.lock();
-        let id = state.core.enqueue(priority, granted);
-        self.gauges.set_queue(state.core.waiting());
-        let start = !std::mem::replace(&mut state.driven, true);
-        drop(state);
+        let (id, start) = self.enqueue(priority, granted);
         let _waiting = Waiting { limiter: self, priority, id };
         if start {
             let driver = Driver { limiter: Arc::clone(self), done: false };
@@ -116,6 +118,14 @@ impl Limiter {
             self.changed.notify_one();
         }
         permit.await.expect("the core keeps a waiter until it is granted or cancelled")
+    }
+
+    /// Takes a place in the queue; says whether nobody grants at the moment.
+    fn enqueue(&self, priority: Priority, granted: oneshot::Sender<Permit>) -> (u64, bool) {
+        let mut state = self.lock();
+        let id = state.core.enqueue(priority, granted);
+        self.gauges.set_queue(state.core.waiting());
+        (id, !std::mem::replace(&mut state.driven, true))
     }
 
     /// Grants what may be granted now; what remains to be waited for.

@@ -1,0 +1,214 @@
+//! Wiring: builds every part from the configuration, runs them, stops them. Only this file knows all.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::collector::calls::Wishes;
+use crate::collector::{Account, calls, details, exophones, tasks};
+use crate::config::Config;
+use crate::exotel::{Client, ClientOptions, Ledger, Transport};
+use crate::metrics::api::ApiMetrics;
+use crate::metrics::calls::Calls;
+use crate::metrics::sync::Sync;
+use crate::metrics::{BuildInfo, ExporterMetrics, Metrics};
+use crate::model::Clock;
+use crate::picture;
+use crate::store::{self, Store};
+use crate::upkeep;
+use crate::web::{self, Lifecycle, Listeners, Web};
+
+/// Tasks that do not end within this time after the signal are left behind; what they had stored is stored.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// The agent, built: store open, listeners bound, nothing running.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    store: Store,
+    accounts: Vec<(Arc<Account>, Wishes)>,
+    listeners: Listeners,
+    router: axum::Router,
+}
+
+impl App {
+    /// Opens the store and binds the listeners.
+    ///
+    /// # Errors
+    /// What could not be opened or bound, and what to do about it.
+    pub async fn build(config: Config, clock: Clock, transport: Transport) -> anyhow::Result<Self> {
+        let mut metrics = Metrics::new(BuildInfo::current());
+        let store =
+            Store::open(store::Options { path: config.store.path.clone(), metrics: metrics.store.clone() })?;
+        let ledger = Ledger::beside_store(&config.store.path, &clock)
+            .context("the file that keeps the request limit across restarts cannot be opened")?;
+        let api = ApiMetrics::new(metrics.registry());
+        let mut accounts = Vec::with_capacity(config.accounts.len());
+        for settings in &config.accounts {
+            let row = store.account(&settings.sid, clock.now()).await?;
+            let phones = store.exophones(row.0).await?;
+            let client = Client::new(ClientOptions {
+                account: settings,
+                retry: config.retry,
+                transport: transport.clone(),
+                ledger: ledger.clone(),
+                clock: clock.clone(),
+                metrics: api.clone(),
+                auth_retry_interval: config.heartbeat.interval.min(config.sync.interval),
+            });
+            // One wish at a time: a second one finds a run under way anyway.
+            let (manual, wishes) = mpsc::channel(1);
+            let account = Account::new(
+                settings.clone(),
+                config.sync,
+                config.limits.exophones,
+                row,
+                phones,
+                client,
+                store.clone(),
+                clock.clone(),
+                manual,
+            );
+            metrics.exporter.add_account(&settings.name);
+            accounts.push((Arc::new(account), Arc::new(Mutex::new(wishes))));
+        }
+        let shown: Vec<Arc<Account>> = accounts.iter().map(|(account, _)| Arc::clone(account)).collect();
+        let view = picture::view(store.clone(), shown.clone());
+        metrics.register_collector(Calls::new(Arc::clone(&view)));
+        metrics.register_collector(Sync::new(view));
+        let metrics = Arc::new(metrics);
+        metrics.exporter.config_applied(clock.now());
+        let listeners = Listeners::bind(&config.web.listen).await?;
+        let router = Web {
+            metrics: Arc::clone(&metrics),
+            status: picture::status(Arc::clone(&metrics), store.clone(), shown, clock.clone()),
+            telemetry_path: config.web.telemetry_path.clone(),
+            lifecycle: Lifecycle::Disabled,
+        }
+        .router();
+        Ok(Self { config, clock, metrics, store, accounts, listeners, router })
+    }
+
+    /// Addresses that are listened on, with the port the system chose where 0 was asked for.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.addresses()
+    }
+
+    /// The accounts at work, for whoever runs the agent inside another program.
+    pub fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.accounts.iter().map(|(account, _)| account)
+    }
+
+    /// The metrics, likewise.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
+    /// Runs until `shutdown`; returns when the last write is done.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Self { config, clock, metrics, store, accounts, listeners, router } = self;
+        let tracker = TaskTracker::new();
+        let keeper = Keeper { tracker: &tracker, shutdown: &shutdown, metrics: &metrics.exporter };
+        for (account, wishes) in &accounts {
+            keeper.keep("exophones", account, exophones::run);
+            if config.sync.enabled {
+                let wishes = Arc::clone(wishes);
+                keeper.keep("sync", account, move |account, stop| {
+                    calls::run(account, Arc::clone(&wishes), stop)
+                });
+                keeper.keep("tasks", account, tasks::run);
+                keeper.keep("details", account, details::run);
+            }
+        }
+        let upkeep = Arc::new(upkeep::Upkeep {
+            metrics: Arc::clone(&metrics),
+            store: store.clone(),
+            accounts: accounts.iter().map(|(account, _)| Arc::clone(account)).collect(),
+            retention: config.store.retention,
+            runs: config.retention.sync_runs,
+            max_size: config.store.max_size,
+            clock: clock.clone(),
+        });
+        keeper.keep("upkeep", &upkeep, upkeep::run);
+        tracker.close();
+        metrics.exporter.set_ready();
+        web::serve(listeners, router, shutdown.clone()).await;
+        // The listeners end only on shutdown; should they ever end otherwise, everything stops with them.
+        shutdown.cancel();
+        metrics.exporter.set_not_ready();
+        if timeout(PATIENCE, tracker.wait()).await.is_err() {
+            tracing::warn!("some tasks did not stop in time and were left behind");
+        }
+        store.close().await;
+    }
+}
+
+/// Starts background tasks, and starts them again when they stop.
+struct Keeper<'a> {
+    tracker: &'a TaskTracker,
+    shutdown: &'a CancellationToken,
+    metrics: &'a ExporterMetrics,
+}
+
+impl Keeper<'_> {
+    fn keep<S, F>(
+        &self,
+        name: &'static str,
+        subject: &Arc<S>,
+        task: impl Fn(Arc<S>, CancellationToken) -> F + Send + std::marker::Sync + 'static,
+    ) where
+        S: Send + std::marker::Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.metrics.add_task(name);
+        let (metrics, shutdown, subject) = (self.metrics.clone(), self.shutdown.clone(), Arc::clone(subject));
+        self.tracker.spawn(async move {
+            let mut wait = Duration::from_secs(1);
+            loop {
+                let began = Instant::now();
+                let ended = tokio::spawn(task(Arc::clone(&subject), shutdown.clone())).await;
+                if shutdown.is_cancelled() {
+                    return;
+                }
+                metrics.task_restarted(name);
+                tracing::error!(
+                    task = name,
+                    panicked = ended.is_err(),
+                    "a background task stopped and is started again"
+                );
+                if began.elapsed() > Duration::from_secs(60) {
+                    wait = Duration::from_secs(1);
+                }
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    () = sleep(wait) => {}
+                }
+                wait = (wait * 2).min(Duration::from_secs(30));
+            }
+        });
+    }
+}
+
+/// Resolves on SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the system does not let us listen for signals.
+pub async fn stop_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! Background care: gauges that need a look at disk or store, retention, and a slow check of every record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::collector::Account;
+use crate::metrics::{Metrics, StoreSizes};
+use crate::model::Clock;
+use crate::store::{COUNTED, Store};
+
+/// How often the verdicts `exotel_up` and the like are renewed.
+const BEAT: Duration = Duration::from_millis(500);
+/// How often the disk is asked.
+const SIZES_EVERY: Duration = Duration::from_secs(5);
+/// How often old records are removed.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+/// The slow check: this many records this often go through 10 million in 14 hours.
+const SCRUB_EVERY: Duration = Duration::from_secs(10);
+const SCRUB_ROWS: usize = 2_000;
+
+/// What is cared for.
+#[derive(Debug)]
+pub struct Upkeep {
+    /// Where it shows.
+    pub metrics: Arc<Metrics>,
+    /// The store.
+    pub store: Store,
+    /// Accounts.
+    pub accounts: Vec<Arc<Account>>,
+    /// `store.retention`.
+    pub retention: Duration,
+    /// `retention.sync_runs`.
+    pub runs: Duration,
+    /// `store.max_size`.
+    pub max_size: Option<u64>,
+    /// Time.
+    pub clock: Clock,
+}
+
+/// Works until told to stop.
+pub async fn run(upkeep: Arc<Upkeep>, shutdown: CancellationToken) {
+    let mut sizes = Every::new(SIZES_EVERY);
+    let mut prune = Every::new(PRUNE_EVERY);
+    let mut scrub = Every::new(SCRUB_EVERY);
+    let mut place = Vec::new();
+    loop {
+        upkeep.verdicts();
+        if sizes.is_due() {
+            upkeep.sizes().await;
+        }
+        if prune.is_due() {
+            upkeep.prune().await;
+        }
+        if scrub.is_due() {
+            place = upkeep.scrub(place).await;
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = sleep(BEAT) => {}
+        }
+    }
+}
+
+struct Every {
+    period: Duration,
+    next: Instant,
+}
+
+impl Every {
+    fn new(period: Duration) -> Self {
+        Self { period, next: Instant::now() }
+    }
+
+    fn is_due(&mut self) -> bool {
+        let due = Instant::now() >= self.next;
+        if due {
+            self.next = Instant::now() + self.period;
+        }
+        due
+    }
+}
+
+impl Upkeep {
+    /// `exotel_up` and `exotel_exporter_first_cycle_done`.
+    fn verdicts(&self) {
+        for account in &self.accounts {
+            let name = &account.config.name;
+            let (done, failed) = {
+                let status = account.status();
+                (status.first_sync_done || !account.sync.enabled, status.sync_failed)
+            };
+            if done {
+                self.metrics.exporter.first_cycle_done(name);
+            }
+            if failed {
+                self.metrics.exporter.set_down(name);
+            } else {
+                self.metrics.exporter.set_up(name);
+            }
+        }
+    }
+
+    async fn sizes(&self) {
+        if let Ok(rows) = self.store.table_rows().await {
+            for (table, rows) in COUNTED.into_iter().zip(rows) {
+                self.metrics.store.set_records(table, rows);
+            }
+        }
+        let path = self.store.path().to_owned();
+        let limit = self.max_size;
+        let read = tokio::task::spawn_blocking(move || {
+            let file = std::fs::metadata(&path)?.len();
+            let system = rustix::fs::statvfs(&path)?;
+            Ok::<_, std::io::Error>(StoreSizes {
+                file,
+                limit,
+                avail: system.f_bavail.saturating_mul(system.f_frsize),
+                filesystem: system.f_blocks.saturating_mul(system.f_frsize),
+            })
+        })
+        .await;
+        match read {
+            Ok(Ok(sizes)) => self.metrics.store.set_sizes(sizes),
+            _ => self.metrics.store.clear_sizes(),
+        }
+    }
+
+    /// Removes what is older than its retention; never beyond the watermark.
+    async fn prune(&self) {
+        for account in &self.accounts {
+            let Ok(Some(state)) = self.store.sync_state(account.id).await else { continue };
+            let keep = i64::try_from(self.retention.as_secs()).unwrap_or(i64::MAX);
+            let runs = i64::try_from(self.runs.as_secs()).unwrap_or(i64::MAX);
+            let floor = account.wall_now().plus(-keep).min(state.watermark());
+            let before = self.clock.now().plus(-runs);
+            match self.store.prune(account.id, &account.config.sid, floor, before).await {
+                Ok(()) => {
+                    if let Ok((_, row)) = self.store.account(&account.config.sid, self.clock.now()).await {
+                        *account.row.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = row;
+                    }
+                }
+                Err(error) => account.failed(&error.to_string()),
+            }
+        }
+    }
+
+    async fn scrub(&self, place: Vec<u8>) -> Vec<u8> {
+        match self.store.scrub(place, SCRUB_ROWS).await {
+            Ok((next, damaged)) => {
+                for _ in 0..damaged {
+                    self.metrics.store.failed(crate::metrics::StoreOp::Read);
+                }
+                if damaged > 0 {
+                    tracing::error!(
+                        records = damaged,
+                        "stored calls do not fit their checksum; run `exotel-exporter store check`"
+                    );
+                }
+                next.unwrap_or_default()
+            }
+            // Reported where it happened; from the start again.
+            Err(_) => Vec::new(),
+        }
+    }
+}
