@@ -152,11 +152,13 @@ impl Answer {
     /// An answer that breaks off at `at`: nothing is sent, or half of the body.
     pub(super) fn cut(self, at: Break) -> Response {
         let full = self.body.len();
-        let first = match at {
-            Break::BeforeTheFirstByte => None,
-            Break::HalfWay => Some(Bytes::from(self.body).slice(..full / 2)),
+        let broken = match at {
+            Break::BeforeTheFirstByte => Broken { first: None, pause: Pause::Over },
+            Break::HalfWay => {
+                Broken { first: Some(Bytes::from(self.body).slice(..full / 2)), pause: Pause::Due }
+            }
         };
-        let mut response = respond((self.status, self.content_type), Body::new(Broken { first }));
+        let mut response = respond((self.status, self.content_type), Body::new(broken));
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(full.max(1)));
         response
     }
@@ -185,6 +187,14 @@ pub(super) fn set_header(response: &mut Response, name: &'static str, value: &st
 /// A body that fails after its first piece, upon which the server drops the connection.
 struct Broken {
     first: Option<Bytes>,
+    /// Whether to wait a turn, so that the server sends the piece before it learns of the failure.
+    pause: Pause,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    Due,
+    Over,
 }
 
 impl HttpBody for Broken {
@@ -193,9 +203,16 @@ impl HttpBody for Broken {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        let error = || std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-        Poll::Ready(Some(self.first.take().map(Frame::data).ok_or_else(error)))
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        if self.pause == Pause::Due {
+            self.pause = Pause::Over;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
     }
 }

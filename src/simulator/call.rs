@@ -46,7 +46,7 @@ pub(super) struct Call {
     pub(super) start: Tick,
     /// From when on bulk shows it.
     pub(super) visible: Tick,
-    /// From when on EndTime is shown.
+    /// From when on `EndTime` is shown.
     pub(super) end_known: Tick,
     /// From when on Duration is shown.
     pub(super) duration_known: Tick,

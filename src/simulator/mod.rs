@@ -20,6 +20,7 @@ mod ident;
 mod limit;
 mod options;
 mod page;
+mod params;
 mod plot;
 mod query;
 mod random;
@@ -94,7 +95,7 @@ pub struct CallTimes {
     pub ended: f64,
     /// From when on bulk shows it.
     pub visible: f64,
-    /// From when on EndTime, Duration and (if it ever comes) Price are shown as well.
+    /// From when on `EndTime`, Duration and (if it ever comes) Price are shown as well.
     pub settled: f64,
 }
 

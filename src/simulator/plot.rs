@@ -38,7 +38,7 @@ pub(super) enum Length {
     Talk,
     /// As long as it rings: a third of that.
     Ring,
-    /// Not at all: Duration is 0 and EndTime is StartTime.
+    /// Not at all: Duration is 0 and `EndTime` is `StartTime`.
     Nothing,
 }
 

@@ -25,9 +25,9 @@ pub(super) struct Row<'a> {
 /// Which of its values cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Absurdity {
-    /// Duration, Price and ConversationDuration.
+    /// Duration, Price and `ConversationDuration`.
     Numbers,
-    /// DateCreated, DateUpdated and EndTime.
+    /// DateCreated, `DateUpdated` and `EndTime`.
     Dates,
     /// Values of other types than ever seen.
     Types,

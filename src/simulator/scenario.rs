@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::faults::{Faults, RetryAfter};
 use super::options::{
-    Absent, Delay, Delays, Durations, ExoPhoneKey, ExoPhones, History, Limits, Numbers, Oddities, Options,
-    Planted, Traffic, Unauthorized, Wire,
+    Absent, BulkDetails, Delay, Delays, Durations, ExoPhoneKey, ExoPhones, ExtraKey, History, Limits,
+    Numbers, Oddities, Options, Planted, Traffic, Unauthorized, Wire,
 };
 
 /// A set of options with a name.
@@ -41,11 +41,13 @@ pub enum Scenario {
     WrongRegion,
     /// Everything odd at once.
     Mixed,
+    /// A bounded number of calls under hard conditions, soon over.
+    Storm,
 }
 
 impl Scenario {
     /// All, in the order in which they are listed.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Demo,
         Self::Calm,
         Self::Busy,
@@ -60,6 +62,7 @@ impl Scenario {
         Self::RevokedKey,
         Self::WrongRegion,
         Self::Mixed,
+        Self::Storm,
     ];
 
     /// The scenario with this name.
@@ -84,6 +87,7 @@ impl Scenario {
             Self::RevokedKey => "revoked-key",
             Self::WrongRegion => "wrong-region",
             Self::Mixed => "mixed",
+            Self::Storm => "storm",
         }
     }
 
@@ -108,6 +112,9 @@ impl Scenario {
             Self::RevokedKey => "the key is refused from 20 s after the start",
             Self::WrongRegion => "the key is refused at once, in plain text",
             Self::Mixed => "every oddity, every spelling, late prices, leg rows and 10 % faults at once",
+            Self::Storm => {
+                "1,500 calls in two minutes, then none; duplicates, late rows and prices, leg rows, 10 % faults"
+            }
         }
     }
 
@@ -121,6 +128,8 @@ impl Scenario {
                 options.durations.median = Duration::from_secs(2);
                 options.durations.max = Duration::from_secs(3);
                 options.delays = short_delays(1.0);
+                // The agent of the demo may ask as often as it was told to.
+                options.limits.voice = None;
             }
             Self::Calm => options.traffic.calls_per_second = 0.2,
             Self::Busy => options.traffic.calls_per_second = 20.0,
@@ -164,6 +173,7 @@ impl Scenario {
                 options.wire.unauthorized = Unauthorized::Text;
             }
             Self::Mixed => mix(&mut options),
+            Self::Storm => brew(&mut options),
         }
         options
     }
@@ -221,10 +231,27 @@ fn mix(options: &mut Options) {
         numbers: Numbers::Mixed,
         exophone_key: ExoPhoneKey::Both,
         absent: Absent::Sentinel,
-        extra_key: super::options::ExtraKey::Present,
+        extra_key: ExtraKey::Present,
         ..Wire::default()
     };
     options.limits = Limits { retry_after: RetryAfter::Seconds(2), ..Limits::default() };
+    options.faults = Faults::of_every_kind(0.1);
+}
+
+/// Nothing that needs minutes to settle: no `sip:` agents, no price that never comes. Bulk carries leg
+/// details, because 1,500 requests for them are no part of what a test of the totals wants to wait for.
+fn brew(options: &mut Options) {
+    options.traffic.calls_per_second = 12.5;
+    options.traffic.max_calls = Some(1500);
+    options.traffic.child_share = 0.2;
+    options.delays.index = Delay::seconds(0.0, 3.0).with_tail(0.1, 15.0);
+    options.delays.late_price_share = 0.2;
+    options.delays.late_price = Delay::seconds(5.0, 20.0);
+    options.oddities.duplicate_share = 0.1;
+    options.oddities.unreadable_share = 0.02;
+    options.oddities.unreadable_for = Delay::seconds(2.0, 8.0);
+    options.wire.bulk_details = BulkDetails::Sent;
+    options.limits.voice = None;
     options.faults = Faults::of_every_kind(0.1);
 }
 

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::call::{Parent, Tick};
-use super::plot::Way;
+use super::call::{Call, Parent, Tick};
+use super::plot::{Talk, Way};
 use super::world::World;
 use crate::model::Timestamp;
 
@@ -98,96 +98,134 @@ pub(super) fn truth(world: &World, account: &str, query: TruthQuery) -> Truth {
         doubtful: 0,
         families: BTreeMap::new(),
     };
-    for place in 0..world.table().calls().len() as u32 {
-        add_call(&mut truth, world, place, query);
+    let mut tallies = BTreeMap::new();
+    for (place, call) in (0..).zip(world.table().calls()) {
+        truth.doubtful += u64::from(straddles(world, place, call, query.live_from));
+        if let Some((group, tally)) = contribution(world, place, call, query) {
+            tallies.entry(group).or_insert_with(Tally::default).add(&tally);
+        }
+    }
+    for (group, tally) in tallies {
+        spell(&mut truth, world, group, &tally, query.legs);
     }
     truth
 }
 
-fn add_call(truth: &mut Truth, world: &World, place: u32, query: TruthQuery) {
-    let table = world.table();
-    let Some(call) = table.call(place) else { return };
-    let root_place = match call.parent {
-        Parent::Call(root) => root,
-        Parent::Nobody | Parent::Missing => place,
+/// Calls that differ in nothing that a label says.
+type Group = (u16, Way, u8);
+
+/// What calls of one group add up to.
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    roots: u64,
+    seconds: u64,
+    talk: u64,
+    short: u64,
+    setup: u64,
+    cost: u64,
+    refunds: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.roots += other.roots;
+        self.seconds += other.seconds;
+        self.talk += other.talk;
+        self.short += other.short;
+        self.setup += other.setup;
+        self.cost += other.cost;
+        self.refunds += other.refunds;
+    }
+}
+
+/// Whether a call moves across `live_from`.
+fn straddles(world: &World, place: u32, call: &Call, live_from: Timestamp) -> bool {
+    let live = |second| world.instant(second) >= live_from;
+    let moved = world.table().rarity(place).and_then(|rarity| rarity.moved);
+    moved.is_some_and(|(_, second)| live(second) != live(call.second()))
+}
+
+/// What one row adds, and to whom; nothing if its root is not live.
+fn contribution(world: &World, place: u32, call: &Call, query: TruthQuery) -> Option<(Group, Tally)> {
+    let root = match call.parent {
+        Parent::Call(root) => world.table().call(root)?,
+        Parent::Nobody | Parent::Missing => call,
     };
-    let Some(root) = table.call(root_place) else { return };
-    let live = |second| world.instant(second) >= query.live_from;
-    let moved = table.rarity(place).and_then(|rarity| rarity.moved);
-    if moved.is_some_and(|(_, second)| live(second) != live(call.second())) {
-        truth.doubtful += 1;
+    if world.instant(root.second()) < query.live_from {
+        return None;
     }
-    if !live(root.second()) {
-        return;
+    let group = (root.exophone, root.way, root.plot);
+    let (cost, refunds) = price(world, place, call);
+    if matches!(call.parent, Parent::Call(_)) {
+        return Some((group, Tally { cost, refunds, ..Tally::default() }));
     }
-    let exophone = match world.is_listed(root.exophone) {
-        true => world.exophone(root.exophone),
+    let (seconds, talk) = (u64::from(call.duration), u64::from(call.talk));
+    let short = u64::from(talk < u64::from(query.short_call));
+    let setup = seconds.saturating_sub(talk);
+    Some((group, Tally { roots: 1, seconds, talk, short, setup, cost, refunds }))
+}
+
+/// The highest price that a row ever had, and by how much it fell since.
+fn price(world: &World, place: u32, call: &Call) -> (u64, u64) {
+    if call.price_known == Tick::NEVER {
+        return (0, 0);
+    }
+    let repriced = world.table().rarity(place).and_then(|rarity| rarity.repriced);
+    let first = u64::from(call.price);
+    let last = repriced.map_or(first, |(_, price)| u64::from(price));
+    (first.max(last), first.saturating_sub(last))
+}
+
+/// Puts a tally under its names and labels.
+fn spell(truth: &mut Truth, world: &World, (exophone, way, plot): Group, tally: &Tally, legs: LegsKnown) {
+    let exophone = match world.is_listed(exophone) {
+        true => world.exophone(exophone),
         false => "unknown".to_owned(),
     };
-    let direction = if root.way == Way::Odd { "other" } else { root.way.word() };
+    let direction = if way == Way::Odd { "other" } else { way.word() };
     let labels = [("exophone", exophone.as_str()), ("direction", direction)];
-    add_price(truth, world, place, &labels);
-    if root_place != place {
-        return;
+    let with = |name, word| [labels[0], labels[1], (name, word)];
+    let plot = &way.plots()[usize::from(plot)];
+    truth.roots += tally.roots;
+    truth.add("exotel_calls_total", &with("status", plot.status), tally.roots);
+    truth.add("exotel_call_seconds_total", &labels, tally.seconds);
+    truth.add("exotel_call_cost_micros", &labels, tally.cost);
+    if tally.refunds > 0 {
+        truth.add("exotel_call_cost_refunds_micros", &[], tally.refunds);
     }
 
-    truth.roots += 1;
-    let plot = call.plot();
-    let with = |name, word| [labels[0], labels[1], (name, word)];
-    truth.add("exotel_calls_total", &with("status", plot.status), 1);
-    truth.add("exotel_call_seconds_total", &labels, u64::from(call.duration));
-    let needed = plot.status == "completed" || call.way == Way::Inbound;
-    let known = match query.legs {
+    let needed = plot.status == "completed" || way == Way::Inbound;
+    let known = match legs {
         LegsKnown::All => true,
         LegsKnown::WhereNeeded => needed,
         LegsKnown::None => false,
     };
     if !known {
         let outcome = if needed { "unknown" } else { outcome_by_status(plot.status) };
-        truth.add("exotel_call_outcomes_total", &with("outcome", outcome), 1);
+        truth.add("exotel_call_outcomes_total", &with("outcome", outcome), tally.roots);
         return;
     }
-    let talk = u64::from(call.talk);
-    let outcome = outcome(direction, plot.status, plot.leg1, plot.leg2, talk);
-    truth.add("exotel_call_outcomes_total", &with("outcome", outcome), 1);
+    let outcome = outcome(direction, plot.status, plot.leg1, plot.leg2, plot.talk);
+    truth.add("exotel_call_outcomes_total", &with("outcome", outcome), tally.roots);
     for (leg, status) in [("1", Some(plot.leg1)), ("2", plot.leg2)] {
         if let Some(status) = status {
-            truth.add("exotel_call_legs_total", &[("leg", leg), ("status", leg_label(status))], 1);
+            truth.add("exotel_call_legs_total", &[("leg", leg), ("status", leg_label(status))], tally.roots);
         }
     }
-    truth.add("exotel_call_conversation_seconds_total", &labels, talk);
+    truth.add("exotel_call_conversation_seconds_total", &labels, tally.talk);
     if outcome == "answered" {
         let direction = [labels[1]];
-        let setup = u64::from(call.duration).saturating_sub(talk);
-        truth.add("exotel_call_conversation_duration_seconds_count", &direction, 1);
-        truth.add("exotel_call_conversation_duration_seconds_sum", &direction, talk);
-        truth.add("exotel_call_setup_duration_seconds_count", &direction, 1);
-        truth.add("exotel_call_setup_duration_seconds_sum", &direction, setup);
-        if talk < u64::from(query.short_call) {
-            truth.add("exotel_calls_short_total", &labels, 1);
-        }
-    }
-}
-
-fn add_price(truth: &mut Truth, world: &World, place: u32, labels: &[(&'static str, &str)]) {
-    let Some(call) = world.table().call(place).filter(|call| call.price_known != Tick::NEVER) else {
-        return;
-    };
-    let first = u64::from(call.price);
-    let last = world
-        .table()
-        .rarity(place)
-        .and_then(|rarity| rarity.repriced)
-        .map_or(first, |(_, price)| u64::from(price));
-    truth.add("exotel_call_cost_micros", labels, first.max(last));
-    if last < first {
-        truth.add("exotel_call_cost_refunds_micros", &[], first - last);
+        truth.add("exotel_calls_short_total", &labels, tally.short);
+        truth.add("exotel_call_conversation_duration_seconds_count", &direction, tally.roots);
+        truth.add("exotel_call_conversation_duration_seconds_sum", &direction, tally.talk);
+        truth.add("exotel_call_setup_duration_seconds_count", &direction, tally.roots);
+        truth.add("exotel_call_setup_duration_seconds_sum", &direction, tally.setup);
     }
 }
 
 /// What became of a finished call whose legs are known.
-fn outcome(direction: &str, status: &str, leg1: &str, leg2: Option<&str>, talk: u64) -> &'static str {
-    if talk > 0 || (leg1 == "completed" && leg2 == Some("completed")) {
+fn outcome(direction: &str, status: &str, leg1: &str, leg2: Option<&str>, talk: Talk) -> &'static str {
+    if talk == Talk::Some || (leg1 == "completed" && leg2 == Some("completed")) {
         return "answered";
     }
     if direction == "inbound" {

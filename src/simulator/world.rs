@@ -242,8 +242,11 @@ impl World {
             _ => plot.leg2,
         };
         // Leg 1 may be on the line a little longer than the whole call is said to last.
-        let leg1_seconds =
-            if plot.leg1 == "completed" { u32::from(call.duration) + u32::from(place % 3 == 0) } else { 0 };
+        let leg1_seconds = if plot.leg1 == "completed" {
+            u32::from(call.duration) + u32::from(place.is_multiple_of(3))
+        } else {
+            0
+        };
         Legs { talk: u32::from(call.talk), leg1: plot.leg1, leg2, leg1_seconds }
     }
 

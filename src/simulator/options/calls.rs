@@ -93,11 +93,11 @@ pub struct Delay {
 pub struct Delays {
     /// The row appears in bulk.
     pub index: Delay,
-    /// EndTime appears (and, but for the next two, Duration and Price with it).
+    /// `EndTime` appears (and, but for the next two, Duration and Price with it).
     pub settle: Delay,
-    /// Duration appears this long after EndTime.
+    /// Duration appears this long after `EndTime`.
     pub duration_lag: Delay,
-    /// Price appears this long after EndTime.
+    /// Price appears this long after `EndTime`.
     pub price_lag: Delay,
     /// The recording appears.
     pub recording: Delay,
@@ -136,7 +136,7 @@ pub struct Oddities {
     pub odd_direction_share: f64,
     /// Share of rows that spell Status otherwise (`No_Answer`, `cancelled`).
     pub respelled_share: f64,
-    /// Share of rows that say Duration 0 until it is known.
+    /// Share of rows that say Duration 0 until it is known; the filter does not match them until then.
     pub zero_duration_share: f64,
 }
 

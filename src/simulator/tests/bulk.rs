@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::simulator::{Cursor, History, LastPage};
 
+/// Whether a row fits a filter.
+type Fits<'a> = Box<dyn Fn(&Value) -> bool + 'a>;
+
 fn created(row: &Value) -> String {
     row["DateCreated"].as_str().unwrap().to_owned()
 }
@@ -142,7 +145,7 @@ async fn filters_choose_rows_as_a_scan_of_all_rows_does() {
     let sip =
         all.iter().find_map(|row| row["From"].as_str().filter(|from| from.starts_with("sip:"))).unwrap();
     let phone = all[0]["PhoneNumberSid"].as_str().unwrap();
-    let checks: Vec<(String, Box<dyn Fn(&Value) -> bool>)> = vec![
+    let checks: Vec<(String, Fits<'_>)> = vec![
         (
             "Status=busy,no-answer".to_owned(),
             Box::new(|r| r["Status"] == "busy" || r["Status"] == "no-answer"),
@@ -180,14 +183,15 @@ async fn sid_lists_choose_known_calls_and_keep_to_the_window() {
     pass(100).await;
     let old = window(40 * 86_400, -10 * 86_400);
     let ancient = &sids(&bench.rows(&format!("{old}&PageSize=100&SortBy=DateCreated:asc")).await)[0];
-    let new = sids(&bench.rows(&window(0, 100)).await);
+    let mut new = sids(&bench.rows(&window(0, 100)).await);
+    new.truncate(50);
     let list = format!("{ancient},{},{},0123456789abcdef0123456789abcdef,{}", new[0], new[3], new[3]);
     // Without DateCreated only the last 31 days are searched.
     let found = bench.bulk(&format!("Sid={list}")).await;
     assert_eq!(sids(&found.rows()), [new[0].clone(), new[3].clone()]);
     assert_eq!(found.json()["Metadata"]["Total"], 2);
     let found = bench.bulk(&format!("Sid={list}&{old}")).await;
-    assert_eq!(sids(&found.rows()), [ancient.clone()]);
+    assert_eq!(sids(&found.rows()), [ancient.as_str()]);
     let long = vec![new[0].clone(); 101].join(",");
     assert_eq!(bench.bulk(&format!("Sid={long}")).await.status, StatusCode::BAD_REQUEST);
     let pages = bench.pages(&format!("Sid={}&PageSize=3", new.join(","))).await;
@@ -239,10 +243,9 @@ async fn duplicates_come_on_one_page_or_on_two_and_are_not_in_the_total() {
         all.dedup();
         assert_eq!(pages[0]["Metadata"]["Total"], all.len());
     }
-    assert_eq!(
-        bench.pages(&format!("{}&PageSize=1", window(0, 20))).await.len(),
-        bench.rows(&window(0, 20)).await.iter().map(|r| r["Sid"].to_string()).collect::<HashSet<_>>().len()
-    );
+    // A page of one row has no room for a second, and would never end if it came again.
+    let ones = bench.rows(&format!("{}&PageSize=1", window(0, 20))).await;
+    assert!(is_unique(&sids(&ones)) && ones.len() > 20);
 }
 
 #[tokio::test(start_paused = true)]

@@ -328,3 +328,15 @@ async fn over_a_socket_it_answers_cuts_and_ends() {
     shutdown.cancel();
     server.await.unwrap().unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn control_paths_are_hidden_from_other_machines() {
+    let bench = Bench::new(plain(1.0));
+    for (caller, status) in [("192.0.2.7:999", 404), ("127.0.0.1:999", 200), ("[::1]:999", 200)] {
+        let mut request = Request::get("/_sim/quiet").body(Body::empty()).unwrap();
+        let caller: std::net::SocketAddr = caller.parse().unwrap();
+        request.extensions_mut().insert(axum::extract::ConnectInfo(caller));
+        let response = bench.simulator.router().oneshot(request).await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{caller}");
+    }
+}

@@ -159,9 +159,14 @@ async fn check(mut options: Options, seconds: u64) -> Truth {
 
 #[tokio::test(start_paused = true)]
 async fn the_truth_is_what_a_fold_over_the_final_rows_gives() {
-    for scenario in
-        [Scenario::Calm, Scenario::Mixed, Scenario::ChildLegs, Scenario::LatePrices, Scenario::Moved]
-    {
+    for scenario in [
+        Scenario::Calm,
+        Scenario::Mixed,
+        Scenario::ChildLegs,
+        Scenario::LatePrices,
+        Scenario::Moved,
+        Scenario::Storm,
+    ] {
         let truth = check(scenario.options(), 400).await;
         assert!(truth.roots > 20, "{scenario:?} {}", truth.roots);
     }
