@@ -5,4 +5,8 @@
 
 mod support;
 
+mod bad_input;
+mod commands;
+mod demo;
 mod harness;
+mod isolation;

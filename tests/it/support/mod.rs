@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod exposition;
+pub(crate) mod fake;
 pub(crate) mod http;
 pub(crate) mod process;
 pub(crate) mod prometheus;
