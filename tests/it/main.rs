@@ -7,6 +7,7 @@ mod support;
 
 mod bad_input;
 mod commands;
+mod counting;
 mod demo;
 mod harness;
 mod isolation;
