@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::support::agent::{Agent, Setup, account};
-use crate::support::fake::epoch_now;
+use crate::support::fake::{Fake, epoch_now, ist};
 use crate::support::prometheus::{Prometheus, promtool_check, python_samples};
 use crate::support::scrape::Scrape;
 use crate::support::simulator::{Simulator, Truth};
@@ -117,6 +119,33 @@ fn calls_with_faults_duplicates_late_prices_child_legs_and_five_crashes_end_in_e
     let agent = setup.start();
     truth.equals_scrape(&agent.scrape(), ACCOUNT).unwrap();
     assert!(!agent.process.log().contains("simtoken"), "the log holds the token");
+}
+
+/// Exotel files a call under its start and lists it when it is over: 3 h 40 min later for this one.
+#[test]
+fn a_call_that_began_hours_ago_and_ends_now_is_found() {
+    let exotel = Fake::start();
+    let setup = Setup::new(&[account(ACCOUNT, &exotel.base)]).with("sync.lookback", "4h20m");
+    let mut agent = setup.start();
+    exotel.add_call("short");
+    agent.scrape_until(secs(30), "a call is counted", |scrape| {
+        scrape.metric("exotel_calls_total").sums_to(1.0)
+    });
+    let new = |scrape: &Scrape| scrape.metric("exotel_sync_records_total").label("result", "new").sum();
+    assert_eq!(new(&agent.scrape()), 1.0);
+    exotel.add_call("long");
+    let began = epoch_now() - (3 * 60 + 40) * 60;
+    exotel.change_call(&format!("{:0>32}", "long"), |row| {
+        row["DateCreated"] = json!(ist(began));
+        row["StartTime"] = json!(ist(began));
+        row["Duration"] = json!("13200");
+    });
+    let scrape = agent.scrape_until(secs(30), "the long call is read", |scrape| {
+        ensure(new(scrape) == 2.0, || format!("{} new rows", new(scrape)))
+    });
+    // It began before this agent's first start: kept, and part of the history that no counter starts with.
+    scrape.metric("exotel_store_records").label("table", "calls").is(2);
+    scrape.metric("exotel_calls_total").sums_to(1.0).unwrap();
 }
 
 #[test]

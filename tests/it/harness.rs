@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use std::process::Command;
+
 use axum::Router;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::routing::get;
 
 use crate::support::exposition::Format;
+use crate::support::fake::{Fake, Reply, epoch_now, ist};
+use crate::support::process::{Process, run};
 use crate::support::prometheus::{Prometheus, promtool_check, python_samples};
 use crate::support::scrape::{OPENMETRICS_TYPE, Scrape, TEXT_TYPE, scrape};
 use crate::support::tools::Version;
@@ -113,4 +117,58 @@ fn an_independent_parser_reads_openmetrics_and_misses_its_end() {
     assert_eq!(python_samples(&open_metrics()).unwrap(), 7);
     let fault = python_samples(TEXT).unwrap_err();
     assert!(fault.contains("EOF") || fault.contains("ValueError"), "{fault}");
+}
+
+#[test]
+fn the_fake_lists_what_a_query_asks_for_until_it_is_twisted() {
+    let exotel = Fake::start();
+    exotel.add_call("one");
+    exotel.add_call("two");
+    exotel.change_call(&format!("{:0>32}", "two"), |row| row["Duration"] = serde_json::json!("90"));
+    let window = format!("gte:{};lte:{}", ist(epoch_now() - 60), ist(epoch_now() + 60)).replace(' ', "+");
+    let list = format!("{}/v1/Accounts/exampleacct1/Calls.json?DateCreated={window}", exotel.base);
+    let sids = |url: &str| -> Vec<String> {
+        let page = http::get(url).unwrap().json().unwrap();
+        assert_eq!(page["Metadata"]["Total"], page["Calls"].as_array().unwrap().len());
+        let rows = page["Calls"].as_array().unwrap().iter();
+        rows.map(|row| row["Sid"].as_str().unwrap().trim_start_matches('0').to_owned()).collect()
+    };
+    assert!(sids(&list).is_empty(), "a call is listed after its end");
+    eventually(secs(5), "both are listed", || ensure(sids(&list) == ["one", "two"], || "not yet".to_owned()));
+    assert_eq!(sids(&format!("{list}&Duration=gte:10s;lte:90s")), ["two"]);
+    assert_eq!(sids(&format!("{list}&Sid=x,{:0>32}", "one")), ["one"]);
+    let past = format!("gte:{};lte:{}", ist(epoch_now() - 600), ist(epoch_now() - 60)).replace(' ', "+");
+    assert!(sids(&list.replace(&window, &past)).is_empty());
+
+    exotel.twist(|number, truth| if number == 0 { Reply { status: 503, ..truth } } else { truth });
+    assert_eq!(http::get(&list).unwrap().status, 503);
+    assert_eq!(http::get(&list).unwrap().status, 200);
+    assert_eq!(exotel.requests(), 2);
+}
+
+#[test]
+fn a_process_is_watched_and_ended_as_a_test_wishes() {
+    let shell = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    };
+    let finished = run(shell("echo out; echo err >&2; exit 3"));
+    assert_eq!(
+        (finished.code, finished.stdout.as_str(), finished.stderr.as_str()),
+        (Some(3), "out\n", "err\n")
+    );
+
+    let mut polite = Process::start(
+        "a polite process",
+        shell("trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done"),
+    );
+    eventually(secs(5), "it is up", || ensure(polite.log().contains("up"), || polite.log()));
+    polite.still_runs().unwrap();
+    assert!(polite.terminate(secs(5)).success());
+    assert!(polite.still_runs().unwrap_err().contains("wrote:\nup"));
+
+    let mut other = Process::start("another", shell("sleep 60"));
+    other.kill_9();
+    other.still_runs().unwrap_err();
 }

@@ -46,6 +46,15 @@ pub(crate) struct Total {
     pub(crate) value: u64,
 }
 
+/// A request as Exotel saw it come.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct Arrival {
+    /// Seconds since the epoch.
+    pub(crate) seconds: f64,
+    /// The limit it counts against.
+    pub(crate) pool: String,
+}
+
 impl Simulator {
     /// One that does not run yet.
     pub(crate) fn planned(scenario: &'static str, seed: u64) -> Self {
@@ -106,10 +115,22 @@ impl Simulator {
         self.tell("stop-traffic", &Value::Null);
     }
 
+    /// Every request that came so far.
+    pub(crate) fn arrivals(&self) -> Vec<Arrival> {
+        serde_json::from_value(self.ask("arrivals")).expect("arrivals")
+    }
+
     /// `Ok` when every call is over, visible and priced as far as it ever will be.
     pub(crate) fn is_quiet(&self) -> Result<(), String> {
         let quiet = self.ask("quiet");
         ensure(quiet["quiet"] == true, || format!("not quiet: {quiet}"))
+    }
+}
+
+impl Arrival {
+    /// Whether it counts against the voice limit.
+    pub(crate) fn is_voice(&self) -> bool {
+        self.pool == "voice"
     }
 }
 
