@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::support::agent::{Agent, Setup, account};
 use crate::support::fake::Fake;
 use crate::support::process::{Finished, exotel_exporter, run};
-use crate::support::secs;
+use crate::support::simulator::Simulator;
+use crate::support::{http, secs};
 
 /// A setup whose agent has counted three calls, still running.
 fn three_calls() -> (Fake, Setup, Agent) {
@@ -136,6 +137,27 @@ fn one_account_needs_no_file() {
         scrape.metric("exotel_up").label("account", "shop").sums_to(1.0)
     });
     assert!(setup.path().join("data/exotel-exporter.redb").exists(), "the store lies at its default place");
+}
+
+#[test]
+fn the_simulator_serves_its_scenarios_and_ends_when_it_is_told_to() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let finished = plain(folder.path(), &["simulate", "--list-scenarios"]);
+    for scenario in ["demo", "calm", "backlog"] {
+        assert!(succeeds(&finished).contains(scenario), "{scenario} is not listed: {finished:?}");
+    }
+    let finished = plain(folder.path(), &["simulate", "--scenario", "storm"]);
+    assert!(finished.code.is_some_and(|code| code != 0) && finished.stderr.contains("storm"), "{finished:?}");
+
+    let mut simulator = Simulator::started("calm", 1);
+    let calls = format!("{}/v1/Accounts/exampleacct1/Calls.json", simulator.base);
+    assert_eq!(http::get(&calls).unwrap().status, 401);
+    let answer = http::get_with(&calls, &[("Authorization", "Basic c2lta2V5OnNpbXRva2Vu")]).unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.json().unwrap()["Calls"].is_array());
+    let log = simulator.process().log();
+    assert!(log.contains("simkey") && log.contains("exampleacct1"), "it tells what to log in with: {log}");
+    assert!(simulator.process().terminate(secs(5)).success());
 }
 
 #[test]

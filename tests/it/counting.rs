@@ -60,7 +60,12 @@ fn ends_in_the_truth(simulator: &Simulator, agent: &mut Agent, live_from: i64) -
 #[test]
 fn calls_with_faults_duplicates_late_prices_child_legs_and_five_crashes_end_in_exactly_the_truth() {
     let mut simulator = Simulator::planned("trouble", 7);
-    let setup = Setup::new(&[account(ACCOUNT, &simulator.base)]);
+    // The look-back holds the latest price and the furthest move; legs of app agents are final within half of
+    // settle_after. With one request in ten going wrong, three retries would give up on one call in ten thousand.
+    let setup = Setup::new(&[account(ACCOUNT, &simulator.base)])
+        .with("sync.lookback", "90s")
+        .with("sync.settle_after", "24s")
+        .with("retry.attempts", 6);
     let mut agent = setup.start();
     let live_from = epoch_now() - 1;
     sleep(secs(1));
@@ -150,8 +155,13 @@ fn a_call_that_began_hours_ago_and_ends_now_is_found() {
 
 #[test]
 fn raw_counters_in_prometheus_equal_the_truth() {
-    let mut simulator = Simulator::planned("lively", 11);
-    let setup = Setup::new(&[account(ACCOUNT, &simulator.base)]);
+    let mut simulator = Simulator::planned("child-legs", 11);
+    // Within Exotel's own limit of 200 requests a minute, leg details included.
+    let setup = Setup::new(&[account(ACCOUNT, &simulator.base)])
+        .with("sync.interval", "3s")
+        .with("accounts.0.rate_limits.voice", 200)
+        .with("accounts.0.rate_limits.exophones", 40)
+        .with("heartbeat.interval", "10s");
     let mut agent = setup.start();
     let live_from = epoch_now() - 1;
     sleep(secs(1));

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::{http, now_seconds};
+use super::http;
 
 /// India's offset, in which Exotel writes its times.
 const IST_SECONDS: i64 = 19_800;
@@ -133,7 +133,7 @@ impl fmt::Debug for Fake {
 
 /// Whole seconds since the epoch.
 pub(crate) fn epoch_now() -> i64 {
-    now_seconds() as i64
+    jiff::Timestamp::now().as_second()
 }
 
 /// Exotel's form of an instant.

@@ -13,7 +13,7 @@ pub(crate) mod tools;
 use std::fmt::Display;
 use std::io::Write;
 use std::net::TcpListener;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Seconds, for short call sites.
 pub(crate) const fn secs(seconds: u64) -> Duration {
@@ -51,11 +51,6 @@ pub(crate) fn ensure(condition: bool, otherwise: impl FnOnce() -> String) -> Res
 /// A loopback port that was free a moment ago and that a process can be told to listen on.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
-}
-
-/// Seconds since the epoch, on the clock that all processes of this machine share.
-pub(crate) fn now_seconds() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs_f64()
 }
 
 /// Writes a line past the test runner's capture, for what a reader of a green run should see too: skipped parts, figures.

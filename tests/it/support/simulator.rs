@@ -46,13 +46,17 @@ pub(crate) struct Total {
     pub(crate) value: u64,
 }
 
-/// A request as Exotel saw it come.
+/// The requests for calls, as Exotel saw them come.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-pub(crate) struct Arrival {
-    /// Seconds since the epoch.
-    pub(crate) seconds: f64,
-    /// The limit it counts against.
-    pub(crate) pool: String,
+pub(crate) struct Arrivals {
+    /// How many.
+    pub(crate) count: usize,
+    /// The most in any 60 s.
+    pub(crate) max_in_60s: usize,
+    /// In each second since the first of them.
+    pub(crate) per_second: Vec<usize>,
+    /// By status of the answer.
+    pub(crate) statuses: BTreeMap<String, usize>,
 }
 
 impl Simulator {
@@ -115,22 +119,20 @@ impl Simulator {
         self.tell("stop-traffic", &Value::Null);
     }
 
-    /// Every request that came so far.
-    pub(crate) fn arrivals(&self) -> Vec<Arrival> {
-        serde_json::from_value(self.ask("arrivals")).expect("arrivals")
+    /// What came so far and counts against the voice limit.
+    pub(crate) fn voice_arrivals(&self) -> Arrivals {
+        serde_json::from_value(self.ask("arrivals")["pools"]["voice"].take()).expect("arrivals")
+    }
+
+    /// The process, while it runs.
+    pub(crate) fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("a simulator that was started")
     }
 
     /// `Ok` when every call is over, visible and priced as far as it ever will be.
     pub(crate) fn is_quiet(&self) -> Result<(), String> {
         let quiet = self.ask("quiet");
         ensure(quiet["quiet"] == true, || format!("not quiet: {quiet}"))
-    }
-}
-
-impl Arrival {
-    /// Whether it counts against the voice limit.
-    pub(crate) fn is_voice(&self) -> bool {
-        self.pool == "voice"
     }
 }
 
