@@ -287,7 +287,7 @@ fn a_disk_that_takes_no_write_shows_in_the_metrics_and_loses_nothing() {
     shell.arg(command.get_program()).args(command.get_args()).current_dir(setup.path());
     let mut agent = Agent { process: Process::start("exotel-exporter", shell), base: setup.base() };
     eventually(secs(10), "the agent is ready", || {
-        agent.process.still_runs()?;
+        agent.process.must_run();
         let status = agent.get("/-/ready")?.status;
         ensure(status == 200, || format!("status {status}"))
     });

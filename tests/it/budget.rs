@@ -82,7 +82,7 @@ fn a_backlog_of_sixty_thousand_calls_runs_at_the_allowed_rate_evenly_and_across_
     // Seconds since the first request at the restart; requests came several times a second until the crash.
     let restarted = before.per_second.len() + crash.elapsed().as_secs() as usize + 1;
     eventually(secs(400), "the whole backlog is stored", || {
-        agent.process.still_runs()?;
+        agent.process.must_run();
         let stored = stored(&agent);
         ensure(stored >= CALLS, || format!("{stored} calls stored"))
     });

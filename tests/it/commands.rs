@@ -168,7 +168,7 @@ fn an_agent_ends_cleanly_when_it_is_told_to() {
     let mut agent = setup.start();
     // The counters are there with the first scrape, before anything was read again.
     agent.scrape().metric("exotel_calls_total").sums_to(3.0).unwrap();
-    agent.process.still_runs().unwrap();
+    agent.process.must_run();
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn a_backup_taken_beside_the_agent_comes_back_with_counters_from_zero() {
 fn compacting_keeps_every_call_and_waits_for_no_agent() {
     let (_exotel, setup, mut agent) = three_calls();
     refused(&setup.finish(&["store", "compact"]), "calls.redb");
-    agent.process.still_runs().unwrap();
+    agent.process.must_run();
     agent.process.terminate(secs(5));
     let before = std::fs::metadata(setup.store()).unwrap().len();
     succeeds(&setup.finish(&["store", "compact"]));

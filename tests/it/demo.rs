@@ -19,7 +19,7 @@ fn the_demo_counts_its_first_call_within_five_seconds_and_stays_lively() {
     let url = format!("http://127.0.0.1:{port}/metrics");
 
     let counted = eventually(secs(15), "a call is counted", || {
-        demo.still_runs()?;
+        demo.must_run();
         scrape(&url, Format::Text)?.metric("exotel_calls_total").at_least(1.0)
     });
     let took = start.elapsed();
@@ -29,7 +29,7 @@ fn the_demo_counts_its_first_call_within_five_seconds_and_stays_lively() {
     let mut last = counted;
     for _ in 0..3 {
         last = eventually(secs(20), "more calls are counted", || {
-            demo.still_runs()?;
+            demo.must_run();
             scrape(&url, Format::Text)?.metric("exotel_calls_total").at_least(last + 1.0)
         });
     }

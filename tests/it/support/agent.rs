@@ -118,7 +118,7 @@ impl Setup {
     pub(crate) fn start(&self) -> Agent {
         let mut agent = self.start_unready();
         eventually(secs(10), "the agent is ready", || {
-            agent.process.still_runs()?;
+            agent.process.must_run();
             let status = agent.get("/-/ready")?.status;
             ensure(status == 200, || format!("status {status}"))
         });
@@ -169,7 +169,7 @@ impl Agent {
         mut wanted: impl FnMut(&Scrape) -> Result<(), String>,
     ) -> Scrape {
         eventually(timeout, what, || {
-            self.process.still_runs()?;
+            self.process.must_run();
             let scrape = scrape(&self.metrics_url(), Format::Text)?;
             wanted(&scrape)?;
             Ok::<_, String>(scrape)

@@ -56,12 +56,21 @@ impl Process {
         Self { name: name.to_owned(), child, log, readers }
     }
 
-    /// Fails with what it wrote when it is no longer running.
-    pub(crate) fn still_runs(&mut self) -> Result<(), String> {
-        match self.child.try_wait().expect("a child to wait for") {
-            None => Ok(()),
-            Some(status) => Err(format!("{} ended ({status}) and wrote:\n{}", self.name, self.log())),
+    /// Asserts that it is running; a test that waits for something of it asks this first, so that it fails at once when the
+    /// process is gone.
+    ///
+    /// # Panics
+    /// With what it wrote, when it ended.
+    #[track_caller]
+    pub(crate) fn must_run(&mut self) {
+        if let Some(status) = self.ended() {
+            panic!("{} ended ({status}) and wrote:\n{}", self.name, self.log());
         }
+    }
+
+    /// How it ended, if it did.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child to wait for")
     }
 
     /// Ends it as a crash would: `kill -9`, and waits until it is gone.
@@ -91,7 +100,7 @@ impl Process {
     pub(crate) fn wait(&mut self, deadline: Duration) -> ExitStatus {
         let start = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().expect("a child to wait for") {
+            if let Some(status) = self.ended() {
                 return status;
             }
             assert!(

@@ -41,7 +41,7 @@ impl Prometheus {
         let mut process = Process::start(&format!("Prometheus {version:?}"), command);
         let base = format!("http://127.0.0.1:{port}");
         eventually(secs(30), "Prometheus is ready", || {
-            process.still_runs()?;
+            process.must_run();
             let status = http::get(&format!("{base}/-/ready"))?.status;
             ensure(status == 200, || format!("status {status}"))
         });

@@ -90,7 +90,7 @@ impl Simulator {
         let process = self.process.insert(Process::start("the simulator", command));
         let url = format!("{}/_sim/truth", self.base);
         eventually(secs(20), "the simulator answers", || {
-            process.still_runs()?;
+            process.must_run();
             let answer = http::get(&url)?;
             ensure(answer.status == 200, || format!("status {}: {}", answer.status, answer.text()))
         });
