@@ -1,0 +1,134 @@
+//! The request budget, as Exotel sees it: by arrival, in any minute, across crashes.
+
+use std::time::{Duration, Instant};
+
+use crate::support::agent::{Agent, Setup, account};
+use crate::support::simulator::{Arrivals, Simulator};
+use crate::support::{ensure, eventually, note, secs};
+
+const CALLS: f64 = 60_000.0;
+/// Exotel's own limit.
+const PER_MINUTE: usize = 200;
+
+/// The most arrivals in this many seconds on end.
+fn densest(per_second: &[usize], seconds: usize) -> usize {
+    per_second.windows(seconds.min(per_second.len().max(1))).map(|span| span.iter().sum()).max().unwrap_or(0)
+}
+
+/// Asserts that no minute holds more than the ceiling, that no short span holds a burst, and that nothing was refused.
+#[track_caller]
+fn never_above_and_even(arrivals: &Arrivals, per_minute: usize) {
+    let most = arrivals.max_in_60s;
+    assert!(most <= per_minute, "{most} requests in 60 s, {per_minute} allowed");
+    for seconds in [1, 5, 15] {
+        let most = densest(&arrivals.per_second, seconds);
+        // One more for where the span begins, one more for a request that was held up on its way.
+        let even = (per_minute * seconds).div_ceil(60) + 2;
+        assert!(most <= even, "{most} requests in {seconds} s, {even} at most when they are spread evenly");
+    }
+    assert_eq!(arrivals.statuses.get("429"), None, "Exotel never had to refuse one");
+}
+
+/// The share of what is allowed in these seconds that was used.
+fn used(per_second: &[usize], per_minute: usize) -> f64 {
+    let arrived: usize = per_second.iter().sum();
+    arrived as f64 * 60.0 / (per_second.len() * per_minute) as f64
+}
+
+#[test]
+fn bursts_and_breaches_are_seen() {
+    let arrivals = |per_second: &[usize], max_in_60s| Arrivals {
+        count: per_second.iter().sum(),
+        max_in_60s,
+        per_second: per_second.to_vec(),
+        statuses: [("200".to_owned(), 1)].into(),
+    };
+    let refused =
+        |arrivals: Arrivals| std::panic::catch_unwind(|| never_above_and_even(&arrivals, 60)).is_err();
+    assert!(!refused(arrivals(&[1; 90], 60)));
+    assert!(!refused(arrivals(&[], 0)));
+    assert!(refused(arrivals(&[1; 90], 61)));
+    assert!(refused(arrivals(&[0, 0, 5, 0], 5)), "a burst of a second");
+    assert!(refused(arrivals(&[2; 20], 40)), "a burst of many seconds");
+    assert!(refused(Arrivals { statuses: [("429".to_owned(), 1)].into(), ..arrivals(&[1], 1) }));
+    assert_eq!(used(&[1, 0, 1, 0], 60), 0.5);
+}
+
+/// An account with 60,000 calls in the last 30 days, which the agent's first look-back holds.
+fn backlog(seed: u64) -> (Simulator, Setup) {
+    let simulator = Simulator::started("backlog", seed);
+    let setup = Setup::new(&[account("acme", &simulator.base)])
+        .with("sync.lookback", "30d1h")
+        .with("heartbeat.interval", "1m")
+        .with("accounts.0.rate_limits.voice", PER_MINUTE)
+        .with("accounts.0.rate_limits.exophones", 40);
+    (simulator, setup)
+}
+
+fn stored(agent: &Agent) -> f64 {
+    agent.scrape().metric("exotel_store_records").label("table", "calls").sum()
+}
+
+#[test]
+fn a_backlog_of_sixty_thousand_calls_runs_at_the_allowed_rate_evenly_and_across_a_crash() {
+    let (simulator, setup) = backlog(3);
+    let clock = Instant::now();
+    let mut agent = setup.start();
+    std::thread::sleep(secs(40));
+    let before = simulator.voice_arrivals();
+    agent.process.kill_9();
+    let crash = Instant::now();
+    let mut agent = setup.start();
+    // Seconds since the first request at the restart; requests came several times a second until the crash.
+    let restarted = before.per_second.len() + crash.elapsed().as_secs() as usize + 1;
+    eventually(secs(400), "the whole backlog is stored", || {
+        agent.process.must_run();
+        let stored = stored(&agent);
+        ensure(stored >= CALLS, || format!("{stored} calls stored"))
+    });
+    let all = simulator.voice_arrivals();
+    never_above_and_even(&all, PER_MINUTE);
+    // From 2 s after a start to the last whole second of work.
+    let share_before = used(&before.per_second[2..before.per_second.len() - 1], PER_MINUTE);
+    let share_after = used(&all.per_second[restarted + 2..all.per_second.len() - 3], PER_MINUTE);
+    note(&format!(
+        "budget: {} requests, {:.1} % of the allowed rate before a crash and {:.1} % after, 60,000 calls in {:?}",
+        all.count,
+        share_before * 100.0,
+        share_after * 100.0,
+        clock.elapsed()
+    ));
+    assert!(share_before >= 0.97, "{share_before} of the allowed rate used before the crash");
+    assert!(share_after >= 0.97, "{share_after} of the allowed rate used after the crash");
+}
+
+#[test]
+fn background_work_stays_within_its_share_and_leaves_the_rest_to_others() {
+    let (simulator, setup) = backlog(4);
+    let agent = setup.with("accounts.0.background_share", 0.3).start();
+    std::thread::sleep(secs(75));
+    let arrivals = simulator.voice_arrivals();
+    never_above_and_even(&arrivals, 60);
+    let share = used(&arrivals.per_second[2..arrivals.per_second.len() - 1], 60);
+    assert!(share >= 0.97, "{share} of the share used");
+    let scrape = agent.scrape();
+    scrape.metric("exotel_api_quota_requests").label("pool", "voice").is(200);
+    scrape.metric("exotel_api_throttle_wait_seconds_count").label("pool", "voice").at_least(1.0).unwrap();
+}
+
+#[test]
+fn live_calls_do_not_wait_for_a_backlog() {
+    // The scenario's own traffic goes on while its history is read.
+    let (_simulator, setup) = backlog(5);
+    let mut agent = setup.start();
+    let start = Instant::now();
+    agent.scrape_until(secs(60), "a live call is counted", |scrape| {
+        scrape.metric("exotel_calls_total").at_least(1.0).map(|_| ())
+    });
+    assert!(stored(&agent) < CALLS, "the backlog was already read after {:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(45),
+        "{:?} until the first live call counted",
+        start.elapsed()
+    );
+}

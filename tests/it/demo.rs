@@ -1,0 +1,62 @@
+//! The demonstration: no credentials, no folder left behind, calls counted at once and for ever.
+
+use std::time::Instant;
+
+use crate::support::process::{Process, exotel_exporter};
+use crate::support::scrape::scrape;
+use crate::support::{ensure, eventually, exposition::Format, free_port, http, secs};
+
+#[test]
+fn the_demo_counts_its_first_call_within_five_seconds_and_stays_lively() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let temporary = folder.path().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let port = free_port();
+    let mut command = exotel_exporter(folder.path());
+    command.arg("demo").arg(format!("--web.listen-address=127.0.0.1:{port}")).env("TMPDIR", &temporary);
+    let start = Instant::now();
+    let mut demo = Process::start("the demo", command);
+    let url = format!("http://127.0.0.1:{port}/metrics");
+
+    let counted = eventually(secs(15), "a call is counted", || {
+        demo.must_run();
+        scrape(&url, Format::Text)?.metric("exotel_calls_total").at_least(1.0)
+    });
+    let took = start.elapsed();
+    assert!(took <= secs(5), "the first call was counted after {took:?}");
+
+    // Lively: within each 20 s there are more calls, and more of what else a dashboard shows.
+    let mut last = counted;
+    for _ in 0..3 {
+        last = eventually(secs(20), "more calls are counted", || {
+            demo.must_run();
+            scrape(&url, Format::Text)?.metric("exotel_calls_total").at_least(last + 1.0)
+        });
+    }
+    let scrape = eventually(secs(60), "outcomes, seconds and costs too", || {
+        let scrape = scrape(&url, Format::OpenMetrics)?;
+        scrape.metric("exotel_call_outcomes_total").at_least(3.0)?;
+        scrape.metric("exotel_call_seconds_total").at_least(1.0)?;
+        scrape.metric("exotel_call_cost_total").at_least(0.01)?;
+        Ok::<_, String>(scrape)
+    });
+    scrape.metric("exotel_exporter_ready").is(1);
+
+    let page = http::get(&format!("http://127.0.0.1:{port}/")).unwrap();
+    assert_eq!(page.status, 200);
+    assert!(page.header("content-type").starts_with("text/html"), "{:?}", page.headers);
+    let text = page.text();
+    for part in [env!("CARGO_PKG_VERSION"), "/metrics"] {
+        assert!(text.contains(part), "the page does not say {part}: {text}");
+    }
+    let account = scrape.metric("exotel_up").by("account").into_keys().next().expect("an account");
+    assert!(text.contains(&account), "the page does not name {account}: {text}");
+    assert!(!text.contains("https://") && !text.contains("//cdn"), "the page needs no other host: {text}");
+
+    assert!(demo.terminate(secs(10)).success(), "{}", demo.log());
+    let left: Vec<_> = std::fs::read_dir(&temporary).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(left.is_empty(), "the demo left {left:?}");
+    let lost = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(lost, 1, "the demo wrote into the working folder");
+    ensure(!demo.log().contains("panicked"), || demo.log()).unwrap();
+}

@@ -1,0 +1,20 @@
+//! Tests by behaviour: the built binary against the simulator, read as a user reads it.
+//!
+//! `support` holds the harness; every other file is one behaviour. Servers that the tests start (the agent, the
+//! simulator, Prometheus) listen on loopback alone and end with their test.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows only functions marked as tests; here the helpers are tests too"
+)]
+
+mod support;
+
+mod bad_input;
+mod budget;
+mod commands;
+mod counting;
+mod demo;
+mod exposition;
+mod harness;
+mod isolation;
