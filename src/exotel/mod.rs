@@ -10,6 +10,8 @@ mod ledger;
 mod limiter;
 mod next_page;
 mod query;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod wire;
 

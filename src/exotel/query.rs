@@ -61,7 +61,7 @@ pub(super) fn call(sid: &Sid, account: &str) -> String {
     format!("/v1/Accounts/{}/Calls/{}.json?details=true", segment(account), segment(sid.as_str()))
 }
 
-/// Path and query of a page of ExoPhones, v2_beta; pages count from 0.
+/// Path and query of a page of ExoPhones, `v2_beta`; pages count from 0.
 pub(super) fn exophones(page: u32, account: &str) -> String {
     let path = format!("/v2_beta/Accounts/{}/IncomingPhoneNumbers", segment(account));
     if page == 0 { path } else { format!("{path}?page={page}") }

@@ -231,11 +231,14 @@ fn of_reqwest(error: reqwest::Error) -> Error {
 fn is_tls(error: &(dyn StdError + 'static)) -> bool {
     let mut at = Some(error);
     while let Some(error) = at {
-        let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if error.is::<rustls::Error>() || inside.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        if error.is::<rustls::Error>() {
             return true;
         }
-        at = error.source();
+        // What an I/O error wraps is not its source, but the source's beginning.
+        at = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
     }
     false
 }

@@ -40,8 +40,8 @@ impl Pacer {
     pub(super) fn new(per_minute: u32, now: u64) -> Self {
         let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
         let period = Duration::from_secs(60) / per_minute.get();
-        // What falls due in 50 ms; the cell in hand is one more.
-        let burst = NonZeroU32::new(per_minute.get().div_ceil(1200)).unwrap_or(NonZeroU32::MIN);
+        // One, and what falls due in 50 ms.
+        let burst = NonZeroU32::MIN.saturating_add(per_minute.get().div_ceil(1200));
         let quota = Quota::with_period(period.max(Duration::from_nanos(1)))
             .unwrap_or(Quota::per_minute(per_minute))
             .allow_burst(burst);

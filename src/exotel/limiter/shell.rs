@@ -109,23 +109,24 @@ impl Limiter {
     /// Waits for a slot. Dropping the future gives up the place in the queue.
     pub(crate) async fn acquire(self: &Arc<Self>, priority: Priority) -> Permit {
         let (granted, permit) = oneshot::channel();
-        let (id, start) = self.enqueue(priority, granted);
-        let _waiting = Waiting { limiter: self, priority, id };
+        let _waiting = Waiting { limiter: self, priority, id: self.enqueue(priority, granted) };
+        permit.await.expect("the core keeps a waiter until it is granted or cancelled")
+    }
+
+    /// Puts one into the queue and sees to it that a task looks after it.
+    fn enqueue(self: &Arc<Self>, priority: Priority, granted: oneshot::Sender<Permit>) -> u64 {
+        let mut state = self.lock();
+        let id = state.core.enqueue(priority, granted);
+        self.gauges.set_queue(state.core.waiting());
+        let start = !std::mem::replace(&mut state.driven, true);
+        drop(state);
         if start {
             let driver = Driver { limiter: Arc::clone(self), done: false };
             tokio::spawn(driver.run());
         } else {
             self.changed.notify_one();
         }
-        permit.await.expect("the core keeps a waiter until it is granted or cancelled")
-    }
-
-    /// Takes a place in the queue; says whether nobody grants at the moment.
-    fn enqueue(&self, priority: Priority, granted: oneshot::Sender<Permit>) -> (u64, bool) {
-        let mut state = self.lock();
-        let id = state.core.enqueue(priority, granted);
-        self.gauges.set_queue(state.core.waiting());
-        (id, !std::mem::replace(&mut state.driven, true))
+        id
     }
 
     /// Grants what may be granted now; what remains to be waited for.

@@ -1,4 +1,4 @@
-//! The lists of ExoPhones, v2_beta and v1.
+//! The lists of ExoPhones, `v2_beta` and v1.
 
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ impl PhonePage {
 /// Reads either list.
 ///
 /// Shapes: `{"page": 0, "page_size": 50, "incoming_phone_numbers": [{"sid", "phone_number",
-/// "friendly_name", …}]}` (v2_beta, bare or under `response`, `response.data` or `data`) and
+/// "friendly_name", …}]}` (`v2_beta`, bare or under `response`, `response.data` or `data`) and
 /// `{"Metadata": {"PageSize": 50, …}, "IncomingPhoneNumbers": [{"IncomingPhoneNumber": {"Sid",
 /// "PhoneNumber", "FriendlyName"}}]}` (v1). Samples: `tests/fixtures/exotel/exophones-list-*.json`.
 ///

@@ -400,9 +400,7 @@ fn nesting_without_end_does_not_exhaust_the_stack() {
         format!(r#"{{"Sid": "a", "DateCreated": "2026-03-02 18:45:10", "Status": "busy", "X": {deep}}}"#);
     let Row::Call(call) = read_row(&row, &account()) else { panic!() };
     assert_eq!(call.odd, [("~left_out".to_owned(), "1".to_owned())]);
-    let _ = page(deep.as_bytes(), &account(), REQUESTED);
-    let _ = failure_text(deep.as_bytes());
-    let _ = exophones(deep.as_bytes());
+    read_every_way(deep.as_bytes());
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
@@ -451,13 +449,13 @@ fn read_every_way(body: &[u8]) {
             }
         }
     }
-    let _ = call(body, &account(), &sid);
-    let _ = exophones(body);
-    let _ = failure_text(body);
+    drop(call(body, &account(), &sid));
+    drop(exophones(body));
+    drop(failure_text(body));
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_json_makes_a_reader_panic(value in any_json()) {
@@ -481,6 +479,9 @@ proptest! {
         ];
         let mut body = fixtures[which].as_bytes().to_vec();
         for (at, byte, edit) in edits {
+            if body.is_empty() {
+                break;
+            }
             let at = at.index(body.len());
             match edit {
                 0 => body[at] = byte,
