@@ -17,7 +17,7 @@ use crate::web::status::{
 };
 
 /// What `/metrics` shows of calls and of reading.
-pub fn view(store: Store, accounts: Vec<Arc<Account>>) -> Source {
+pub(crate) fn view(store: Store, accounts: Vec<Arc<Account>>) -> Source {
     Arc::new(move || View {
         totals: store.totals(),
         accounts: accounts.iter().map(|account| account_view(account)).collect(),
@@ -25,7 +25,7 @@ pub fn view(store: Store, accounts: Vec<Arc<Account>>) -> Source {
 }
 
 /// The label of a number: its alias, else the number in E.164 form.
-pub fn label(account: &Account, phone: &KnownExoPhone) -> String {
+pub(crate) fn label(account: &Account, phone: &KnownExoPhone) -> String {
     let number = phone.e164();
     let ours = crate::model::last_ten_digits(&number);
     let alias = account.config.exophones.iter().find(|(known, _)| {
@@ -80,7 +80,7 @@ fn sync_view(account: &Account, status: &Status) -> SyncView {
 }
 
 /// What the status page shows.
-pub fn status(
+pub(crate) fn status(
     metrics: Arc<Metrics>,
     store: Store,
     accounts: Vec<Arc<Account>>,

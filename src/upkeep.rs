@@ -23,25 +23,25 @@ const SCRUB_ROWS: usize = 2_000;
 
 /// What is cared for.
 #[derive(Debug)]
-pub struct Upkeep {
+pub(crate) struct Upkeep {
     /// Where it shows.
-    pub metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<Metrics>,
     /// The store.
-    pub store: Store,
+    pub(crate) store: Store,
     /// Accounts.
-    pub accounts: Vec<Arc<Account>>,
+    pub(crate) accounts: Vec<Arc<Account>>,
     /// `store.retention`.
-    pub retention: Duration,
+    pub(crate) retention: Duration,
     /// `retention.sync_runs`.
-    pub runs: Duration,
+    pub(crate) runs: Duration,
     /// `store.max_size`.
-    pub max_size: Option<u64>,
+    pub(crate) max_size: Option<u64>,
     /// Time.
-    pub clock: Clock,
+    pub(crate) clock: Clock,
 }
 
 /// Works until told to stop.
-pub async fn run(upkeep: Arc<Upkeep>, shutdown: CancellationToken) {
+pub(crate) async fn run(upkeep: Arc<Upkeep>, shutdown: CancellationToken) {
     let mut sizes = Every::new(SIZES_EVERY);
     let mut prune = Every::new(PRUNE_EVERY);
     let mut scrub = Every::new(SCRUB_EVERY);
