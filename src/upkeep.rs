@@ -17,8 +17,8 @@ const BEAT: Duration = Duration::from_millis(500);
 const SIZES_EVERY: Duration = Duration::from_secs(5);
 /// How often old records are removed.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
-/// The slow check: this many records this often go through 10 million in 14 hours.
-const SCRUB_EVERY: Duration = Duration::from_secs(10);
+/// The slow check: this many records this often go through 10 million in four days.
+const SCRUB_EVERY: Duration = Duration::from_secs(60);
 const SCRUB_ROWS: usize = 2_000;
 
 /// What is cared for.

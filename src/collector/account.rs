@@ -82,6 +82,8 @@ pub struct Status {
     pub first_sync_done: bool,
     /// Whether the whole look-back is read on each tick.
     pub whole: bool,
+    /// Whether bulk rows carry leg details when asked; none while that was not tried.
+    pub details_inline: Option<bool>,
     /// What waits in the store.
     pub waiting: store::Summary,
     /// Roll-ups of the last hours, by hour of Exotel's wall clock.
@@ -142,6 +144,12 @@ impl Account {
     /// Now on Exotel's wall clock.
     pub fn wall_now(&self) -> WallTime {
         self.now().to_wall(self.config.utc_offset)
+    }
+
+    /// Whether to ask for leg details in bulk: always the same way, so that no row counts with fewer than
+    /// its neighbour only because another query brought it.
+    pub fn asks_details(&self) -> bool {
+        self.status().details_inline != Some(false)
     }
 
     /// Settings of the plan of reading.

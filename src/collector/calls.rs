@@ -156,8 +156,11 @@ impl Reader {
                         self.end_live(Some("a reading stopped unexpectedly".into())).await;
                     }
                 },
-                () = sleep_until(self.audit_at), if !self.auditing && self.audit_due().is_none() => {
-                    self.audit_at = Instant::now() + self.account.beat(10);
+                () = sleep_until(self.audit_at), if !self.auditing => {
+                    // One that is due is started above; otherwise there is time until the next look.
+                    if self.audit_due().is_none() {
+                        self.audit_at = Instant::now() + self.account.beat(10);
+                    }
                 }
             }
         }
@@ -207,7 +210,7 @@ impl Reader {
 
     /// Whether the whole look-back is a few pages: by what the store holds, or, when it does not know the
     /// last hours, by asking for one page.
-    async fn choose_mode(&self, trigger: Trigger, now: WallTime) -> Result<Mode, String> {
+    async fn choose_mode(&mut self, trigger: Trigger, now: WallTime) -> Result<Mode, String> {
         let from = now.plus(-self.settings.lookback);
         let fresh = self.settings.lag + 4 * self.settings.interval;
         let knows = self.state.slices.last().is_some_and(|s| s.seen.is_some() && now.0 - s.to <= fresh);
@@ -216,8 +219,18 @@ impl Reader {
             self.account.store.count_rows(self.account.id, from, now, few).await.map_err(|e| e.to_string())?
         } else {
             let window = Window { from, to: now };
-            let query = CallsQuery::Window { window, duration: None, details: false };
-            let page = self.account.calls(&query, Priority::Sync).await.map_err(|e| e.message)?;
+            let query = |details| CallsQuery::Window { window, duration: None, details };
+            let asked = self.account.asks_details();
+            let page = match self.account.calls(&query(asked), Priority::Sync).await {
+                Err(error) if error.kind == ErrorKind::Client && self.state.details_inline.is_none() => {
+                    // Perhaps the bulk API takes no `details` at all.
+                    self.state.details_inline = Some(false);
+                    self.show();
+                    self.account.calls(&query(false), Priority::Sync).await
+                }
+                result => result,
+            }
+            .map_err(|e| e.message)?;
             let total = page.total.unwrap_or(page.rows.len() as u64);
             let mut batch = Page::new(self.account.context(), page.rows, Origin::Page);
             batch.window = Some(window);
@@ -274,8 +287,7 @@ impl Reader {
 
     fn query(&self, job: &Job, from: WallTime) -> CallsQuery {
         let window = Window { from, to: job.window.to };
-        let details = self.state.details_inline != Some(false);
-        CallsQuery::Window { window, duration: job.duration, details }
+        CallsQuery::Window { window, duration: job.duration, details: self.account.asks_details() }
     }
 
     fn ask(&mut self, slice: i64, query: CallsQuery, priority: Priority) {
@@ -396,6 +408,7 @@ impl Reader {
         if error.kind == ErrorKind::Client && self.state.details_inline.is_none() {
             // Perhaps the bulk API takes no `details` at all.
             self.state.details_inline = Some(false);
+            self.show();
             self.queue.push_front(job);
             return;
         }
@@ -542,6 +555,7 @@ impl Reader {
         let first_start = crate::model::Timestamp(self.account.row().first_start);
         let mut status = self.account.status();
         status.watermark = Some(instant(&self.account, self.state.watermark()));
+        status.details_inline = self.state.details_inline;
         status.head = Some(instant(&self.account, self.state.head()));
         status.last_success = Some(self.state.last_success.map_or(first_start, crate::model::Timestamp));
     }

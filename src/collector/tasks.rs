@@ -47,7 +47,8 @@ pub async fn run(account: Arc<Account>, shutdown: CancellationToken) {
 
 async fn round(account: &Account) -> Result<(), store::Error> {
     for task in [Task::Settle, Task::Child] {
-        loop {
+        // A transaction costs a sync of the disk: only if there is something to do.
+        while !account.store.due(account.id, task, account.now(), 1).await?.is_empty() {
             let tasks = Tasks { context: account.context(), task, limit: BATCH };
             let done = account.take_in(tasks).await?;
             if done.due < BATCH as u64 {
@@ -69,11 +70,10 @@ async fn ask(account: &Account, task: Task, priority: Priority) -> Result<(), st
         due.retain(|(_, created)| *created < live);
     }
     for list in due.chunks(LIST).take(LISTS) {
-        let details = account.store.sync_state(account.id).await?.and_then(|s| s.details_inline);
         let query = CallsQuery::Sids {
             sids: list.iter().map(|(sid, _)| sid.clone()).collect(),
             window: None,
-            details: details == Some(true),
+            details: account.asks_details(),
         };
         match account.calls(&query, priority).await {
             Ok(page) => {
@@ -106,7 +106,7 @@ async fn heal(account: &Account) -> Result<(), store::Error> {
     let started = account.clock.now();
     let mut found = Vec::new();
     let mut pages = 0;
-    let mut query = CallsQuery::Window { window, duration: None, details: false };
+    let mut query = CallsQuery::Window { window, duration: None, details: account.asks_details() };
     let outcome = loop {
         let page = match account.calls(&query, Priority::Heal).await {
             Ok(page) => page,
