@@ -4,6 +4,8 @@
 //! is changed in place and never grows beyond the sum of the ceilings, 64 bytes for each slot. What
 //! cannot be read counts as taken for a minute, never as free.
 
+#[cfg(test)]
+pub(crate) mod image;
 mod journal;
 mod record;
 mod restore;
