@@ -133,6 +133,14 @@ impl Ledger {
         limiter
     }
 
+    /// For tests: a disk that takes nothing.
+    #[cfg(test)]
+    pub(crate) fn refuse_writes(&self, refuse: bool) {
+        if let Some(journal) = &self.0.journal {
+            journal.faults.refuse.store(refuse, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Limiter>>> {
         self.0.limiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
