@@ -10,6 +10,7 @@ mod ledger;
 mod limiter;
 mod next_page;
 mod query;
+mod send;
 #[cfg(test)]
 mod tests;
 mod transport;

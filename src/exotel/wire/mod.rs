@@ -4,11 +4,14 @@
 //! so that one bad field never loses its row. What cannot be read, and what is not known, is kept as
 //! the text that came. The same bytes always give equal values.
 
+mod details;
+mod entries;
 mod exophones;
 mod failure;
 mod field;
 mod odd;
 mod page;
+mod reader;
 mod rescue;
 mod row;
 #[cfg(test)]

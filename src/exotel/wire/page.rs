@@ -113,7 +113,7 @@ pub(crate) fn call(body: &[u8], account: &AccountShape, asked: &Sid) -> Result<O
     }
 }
 
-/// Whole number helper for the lists of ExoPhones.
+/// A page size, as a number or as text.
 pub(super) fn small_number(raw: &serde_json::Value) -> Option<u32> {
     match raw {
         serde_json::Value::Number(n) => n.as_u64().and_then(|n| u32::try_from(n).ok()),
