@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::plan::Settings;
 use crate::config;
-use crate::exotel::{CallsPage, CallsQuery, Client, Error, ErrorKind, Priority};
+use crate::exotel::{CallsPage, CallsQuery, Client, Error, Priority};
 use crate::ingest::{Context, Summary};
 use crate::model::{
     AccountId, AccountRow, Clock, Directory, KnownExoPhone, Observation, Sid, SyncRun, Timestamp, WallTime,
@@ -224,7 +224,7 @@ impl Account {
         match result {
             Ok(_) => self.api_answered.store(self.now().0, Ordering::Relaxed),
             Err(error) => {
-                if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Client) {
+                if matches!(error.status, Some(400 | 404)) {
                     self.api_answered.store(self.now().0, Ordering::Relaxed);
                 }
                 self.failed(&error.message);

@@ -16,7 +16,7 @@ use super::audit::{Audited, NotAudited, audit};
 use super::plan::{self, Job, Mode, Settings};
 use super::run;
 use super::tasks::{instant, next_run};
-use crate::exotel::{CallsPage, CallsQuery, Error, ErrorKind, Priority, Row, Window};
+use crate::exotel::{CallsPage, CallsQuery, Error, Priority, Row, Window};
 use crate::ingest::Page;
 use crate::model::series::{AuditResult, Trigger};
 use crate::model::{Family, Series, SyncRun, SyncState, WallTime};
@@ -222,7 +222,7 @@ impl Reader {
             let query = |details| CallsQuery::Window { window, duration: None, details };
             let asked = self.account.asks_details();
             let page = match self.account.calls(&query(asked), Priority::Sync).await {
-                Err(error) if error.kind == ErrorKind::Client && self.state.details_inline.is_none() => {
+                Err(error) if error.status == Some(400) && self.state.details_inline.is_none() => {
                     // Perhaps the bulk API takes no `details` at all.
                     self.state.details_inline = Some(false);
                     self.show();
@@ -405,7 +405,7 @@ impl Reader {
 
     async fn page_failed(&mut self, reading: Reading, error: Error) {
         let job = reading.job;
-        if error.kind == ErrorKind::Client && self.state.details_inline.is_none() {
+        if error.status == Some(400) && self.state.details_inline.is_none() {
             // Perhaps the bulk API takes no `details` at all.
             self.state.details_inline = Some(false);
             self.show();
@@ -413,7 +413,7 @@ impl Reader {
             return;
         }
         let age = self.account.wall_now() - job.window.from;
-        if error.kind == ErrorKind::Client && age > EDGE {
+        if error.status == Some(400) && age > EDGE {
             tracing::warn!(from = %job.window.from, "Exotel does not show calls that old any more; they are left out");
             plan::end_pass(&mut self.state, job.slice, self.account.wall_now());
             self.count_cut().await;

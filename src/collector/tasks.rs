@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::account::Account;
-use crate::exotel::{CallsQuery, ErrorKind, Priority, Window};
+use crate::exotel::{CallsQuery, Priority, Window};
 use crate::ingest::{Page, Tasks};
 use crate::model::{RunStatus, SetAside, Sid, SyncRun, Task, Timestamp, WallTime};
 use crate::reconcile::Origin;
@@ -124,7 +124,7 @@ async fn heal(account: &Account) -> Result<(), store::Error> {
     };
     let answered = match &outcome {
         Ok(()) => true,
-        Err(error) => matches!(error.kind, ErrorKind::Client | ErrorKind::NotFound),
+        Err(error) => matches!(error.status, Some(400 | 404)),
     };
     let healed = if outcome.is_ok() {
         due.iter().map(|row| row.id).filter(|id| !found.contains(id)).collect()
