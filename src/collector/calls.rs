@@ -31,7 +31,7 @@ const GAPS_AT_ONCE: usize = 6;
 /// Pages after which a reading starts anew from where it is, with a fresh cursor.
 const PAGES_A_CURSOR: u32 = 500;
 /// Rows that must be left for a reading to be worth splitting.
-const WORTH_SPLITTING: u64 = 500;
+const WORTH_SPLITTING: u64 = 2_000;
 /// Exotel refuses windows near six months back with 400; the edge is not documented.
 const EDGE: i64 = 170 * 86_400;
 
@@ -173,8 +173,13 @@ impl Reader {
             let known: HashSet<i64> = self.state.slices.iter().map(|s| s.from).collect();
             plan::extend_head(&mut self.state, now, &self.settings);
             for job in plan::jobs(&self.state, now, &self.settings, self.mode) {
+                // The newest calls do not wait for a place among long readings.
                 if !known.contains(&job.slice) {
-                    self.queue.push_front(job);
+                    if self.readings.len() < LIVE_AT_ONCE + GAPS_AT_ONCE + 4 {
+                        self.start(job);
+                    } else {
+                        self.queue.push_front(job);
+                    }
                 }
             }
             return;
@@ -478,6 +483,7 @@ impl Reader {
         }
         if let Some(reason) = &error {
             self.account.failed(reason);
+            tracing::warn!(account = self.account.config.name, reason, "a run of the sync failed");
         }
         tracing::debug!(
             account = self.account.config.name,

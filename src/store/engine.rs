@@ -49,6 +49,8 @@ pub(super) struct Group<'e, 'txn> {
     fresh: Fresh,
     deltas: Deltas,
     hours: BTreeMap<(u16, HourKey), HourTotals>,
+    /// Whether anything was written.
+    dirty: bool,
     txn: &'txn WriteTransaction,
 }
 
@@ -72,6 +74,10 @@ impl Engine {
             let mut group = Group::open(self, &txn)?;
             for op in queue.iter_mut() {
                 op.run(&mut group)?;
+            }
+            if !group.dirty {
+                // Nothing to make durable: no sync of the disk either.
+                return Ok(Vec::new());
             }
             group.close()?
         };
@@ -97,6 +103,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
             fresh: Fresh::default(),
             deltas: Deltas::default(),
             hours: BTreeMap::new(),
+            dirty: false,
             txn,
         })
     }
@@ -201,6 +208,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
             }
         }
         // Entries of records that were damaged or replaced: nothing else would ever remove them.
+        self.dirty |= !stale.is_empty();
         for key in stale {
             self.agenda.remove(key.as_slice())?;
         }
@@ -209,6 +217,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
 
     /// Writes what an operation decided.
     pub(super) fn write(&mut self, account: AccountId, writes: WriteSet) -> Result<(), Error> {
+        self.dirty |= !writes.is_empty();
         let sid = self.account_sid(account);
         for (before, record) in &writes.calls {
             self.put_call(account, sid, before.as_ref(), record)?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::engine::{Engine, Group, Queued};
 use super::{Error, Operation, Shared, open};
@@ -18,7 +18,7 @@ use crate::metrics::StoreOp;
 const GROUP: usize = 256;
 /// After a fault the file is opened again after this long, doubled each time up to the longest.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LONGEST_RETRY: Duration = Duration::from_secs(30);
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
 pub(super) enum Message {
     Run(Box<dyn Queued>),
@@ -81,8 +81,27 @@ pub(super) async fn close(queue: &mpsc::Sender<Message>) {
 /// Runs until [`Message::Close`] or until every handle is gone.
 pub(super) async fn run(shared: Arc<Shared>, engine: Engine, mut messages: mpsc::Receiver<Message>) {
     let mut state = State { shared, engine: Some(engine), retry_at: Instant::now(), wait: FIRST_RETRY };
-    let mut next = messages.recv().await;
-    while let Some(message) = next.take() {
+    let mut next = None;
+    loop {
+        let message = match next.take() {
+            Some(message) => message,
+            // While the file is closed after a fault it is opened again without waiting for work: readers
+            // wait for it too.
+            None if state.engine.is_none() => tokio::select! {
+                message = messages.recv() => match message {
+                    Some(message) => message,
+                    None => break,
+                },
+                () = sleep_until(state.retry_at) => {
+                    state.reopen().await;
+                    continue;
+                }
+            },
+            None => match messages.recv().await {
+                Some(message) => message,
+                None => break,
+            },
+        };
         match message {
             Message::Run(first) => {
                 let mut group = vec![first];
@@ -108,9 +127,6 @@ pub(super) async fn run(shared: Arc<Shared>, engine: Engine, mut messages: mpsc:
                 answer.send(()).unwrap_or_default();
                 return;
             }
-        }
-        if next.is_none() {
-            next = messages.recv().await;
         }
     }
     state.shut();
@@ -162,7 +178,10 @@ impl State {
         &mut self,
         act: impl FnOnce(&mut Engine) -> Result<Vec<(u64, u64)>, Error> + Send + 'static,
     ) -> Result<(), Error> {
-        let mut engine = self.available()?;
+        let mut engine = self.engine.take().ok_or(Error::Unavailable {
+            action: "written",
+            reason: "it failed a moment ago and is being opened again".into(),
+        })?;
         let done = tokio::task::spawn_blocking(move || {
             let result = std::panic::catch_unwind(AssertUnwindSafe(|| act(&mut engine)));
             (engine, result)
@@ -203,29 +222,26 @@ impl State {
         self.wait = (self.wait * 2).min(LONGEST_RETRY);
     }
 
-    fn available(&mut self) -> Result<Engine, Error> {
-        if let Some(engine) = self.engine.take() {
-            return Ok(engine);
-        }
-        let unavailable = |reason: String| Error::Unavailable { action: "written", reason };
-        if Instant::now() < self.retry_at {
-            return Err(unavailable("it failed a moment ago".into()));
-        }
-        let opened = open::open(&self.shared.path)
-            .map_err(|error| unavailable(error.to_string()))
-            .and_then(|db| open::prepare(db, self.shared.metrics.clone()));
-        match opened {
+    /// Opens the file again, away from the async threads.
+    async fn reopen(&mut self) {
+        let (path, metrics) = (self.shared.path.clone(), self.shared.metrics.clone());
+        let opened = tokio::task::spawn_blocking(move || {
+            open::open(&path)
+                .map_err(|error| error.to_string())
+                .and_then(|db| open::prepare(db, metrics).map_err(|error| error.to_string()))
+        })
+        .await;
+        match opened.unwrap_or_else(|_| Err("its pages contradict each other".into())) {
             Ok((engine, _)) => {
                 tracing::info!("the store is open again");
                 self.shared.db.store(Some(Arc::clone(&engine.db)));
-                Ok(engine)
+                self.engine = Some(engine);
             }
-            Err(error) => {
+            Err(reason) => {
                 self.shared.metrics.failed(StoreOp::Write);
                 self.retry_at = Instant::now() + self.wait;
                 self.wait = (self.wait * 2).min(LONGEST_RETRY);
-                tracing::error!(reason = %error, "the store could not be opened again");
-                Err(error)
+                tracing::error!(reason, "the store could not be opened again");
             }
         }
     }
