@@ -79,7 +79,7 @@ words! {
 }
 
 words! {
-    /// What became of a call; `metrics.md`-style table in [`crate::reconcile::outcome`].
+    /// What became of a call; the table is in [`crate::settle::outcome`].
     Outcome {
         Answered = "answered",
         Missed = "missed",

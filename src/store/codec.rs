@@ -160,7 +160,7 @@ pub fn encode_call(record: &CallRecord, key: &[u8], account_sid: &str) -> Vec<u8
     let mut w = Writer(Vec::with_capacity(112));
     w.byte(VERSION);
     w.0.extend_from_slice(&flags_of(record).to_le_bytes());
-    w.byte(call.status.code() | book.details as u8 * 16);
+    w.byte(call.status.code() | (book.details as u8) << 4);
     let since = |w: &mut Writer, time: Option<WallTime>| {
         if let Some(time) = time {
             w.int(time - call.created);

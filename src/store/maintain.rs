@@ -95,7 +95,7 @@ fn check_tables(
     for row in calls.iter()? {
         let (key, value) = row?;
         report.calls += 1;
-        if report.calls % 10_000 == 0 {
+        if report.calls.is_multiple_of(10_000) {
             progress(report.calls, total);
         }
         match decode_call(key.value(), value.value(), "") {

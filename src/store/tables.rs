@@ -2,19 +2,19 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | meta | name | bytes: layout, histogram edges, marks |
-//! | accounts | account sid | [`crate::model::AccountRow`], checksummed |
-//! | exophones | account, id | [`crate::model::KnownExoPhone`] |
-//! | calls | account, creation time, Sid | compact call, checksummed with its key |
-//! | sid_index | hash of account and Sid | creation time |
-//! | sid_recent | number of the batch | entries that wait to be merged into `sid_index` |
-//! | agenda | account, task, due, creation time, Sid | nothing |
-//! | totals | [`crate::model::Series`] | count, seconds or millionths since the first start |
-//! | base | the same | what the totals were when this copy was restored; the scrape shows the difference |
-//! | hours | account, hour, direction | [`crate::model::HourTotals`] |
-//! | sync | account | [`crate::model::SyncState`], checksummed |
-//! | runs | account, number | [`crate::model::SyncRun`] |
-//! | set_aside | account, id | [`crate::model::SetAside`] |
+//! | `meta` | name | bytes: layout, histogram edges, marks |
+//! | `accounts` | account sid | [`crate::model::AccountRow`], checksummed |
+//! | `exophones` | account, id | [`crate::model::KnownExoPhone`] |
+//! | `calls` | account, creation time, Sid | compact call, checksummed with its key |
+//! | `sid_index` | hash of account and Sid | creation time |
+//! | `sid_recent` | number of the batch | entries that wait to be merged into `sid_index` |
+//! | `agenda` | account, task, due, creation time, Sid | nothing |
+//! | `totals` | [`crate::model::Series`] | count, seconds or millionths since the first start |
+//! | `base` | the same | what the totals were when this copy was restored; the scrape shows the difference |
+//! | `hours` | account, hour, direction | [`crate::model::HourTotals`] |
+//! | `sync` | account | [`crate::model::SyncState`], checksummed |
+//! | `runs` | account, number | [`crate::model::SyncRun`] |
+//! | `set_aside` | account, id | [`crate::model::SetAside`] |
 //!
 //! Keys of several parts are their big-endian bytes in a row, so that ranges work.
 

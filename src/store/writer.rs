@@ -20,10 +20,13 @@ const GROUP: usize = 256;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
+/// Something that has the engine to itself.
+type Alone = Box<dyn FnOnce(&mut Engine) -> Result<(), Error> + Send>;
+
 pub(super) enum Message {
     Run(Box<dyn Queued>),
     /// Something that needs the engine alone: pruning, accounts.
-    With(Box<dyn FnOnce(&mut Engine) -> Result<(), Error> + Send>, oneshot::Sender<Result<(), Error>>),
+    With(Alone, oneshot::Sender<Result<(), Error>>),
     Close(oneshot::Sender<()>),
 }
 
