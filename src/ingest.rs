@@ -10,8 +10,8 @@ use crate::exotel::{Row, Window};
 use crate::model::series::RowResult;
 use crate::model::sync::hourly;
 use crate::model::{
-    AccountId, CallRecord, DetailsState, Directory, Family, HourKey, HourTotals, Observation, Series,
-    SetAside, Sid, SyncRun, SyncState, Task, Timestamp, UnreadableRow, WallTime,
+    AccountId, CallRecord, DetailsState, Directory, ExoPhoneId, Family, HourKey, HourTotals, Observation,
+    Series, SetAside, Sid, SyncRun, SyncState, Task, Timestamp, UnreadableRow, WallTime,
 };
 use crate::reconcile::{Effect, Origin, merge};
 use crate::settle::{Deltas, Root, Rules, Surroundings, Wanted, settle};
@@ -78,6 +78,8 @@ pub struct Summary {
     pub due: u64,
     /// Whether a call waits for the list of ExoPhones to be read again.
     pub wants_exophones: bool,
+    /// Calls that were counted under `_other` because too many numbers have a label already.
+    pub overflowed: u64,
     /// Ids under which rows were set aside.
     pub set_aside: Vec<u64>,
 }
@@ -284,7 +286,10 @@ impl<'c> Batch<'c> {
                 &mut self.deltas,
             );
             summary.wants_exophones |= wanted == Wanted::ExoPhones;
-            summary.settled += u64::from(!was_settled && record.book.settled.is_some());
+            if let Some(settled) = record.book.settled.filter(|_| !was_settled) {
+                summary.settled += 1;
+                summary.overflowed += u64::from(settled.exophone == ExoPhoneId::OVERFLOW);
+            }
             self.now.insert(sid.clone(), record);
         }
         self.touched = order;

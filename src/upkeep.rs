@@ -88,10 +88,14 @@ impl Upkeep {
     fn verdicts(&self) {
         for account in &self.accounts {
             let name = &account.config.name;
-            let (done, failed) = {
-                let status = account.status();
-                (status.first_sync_done || !account.sync.enabled, status.sync_failed)
+            let (done, failed, overflowed) = {
+                let mut status = account.status();
+                let overflowed = std::mem::take(&mut status.overflowed);
+                (status.first_sync_done || !account.sync.enabled, status.sync_failed, overflowed)
             };
+            for _ in 0..overflowed {
+                self.metrics.exporter.label_overflowed(crate::metrics::Overflow::Exophone);
+            }
             if done {
                 self.metrics.exporter.first_cycle_done(name);
             }

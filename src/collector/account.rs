@@ -88,6 +88,8 @@ pub struct Status {
     pub waiting: store::Summary,
     /// Roll-ups of the last hours, by hour of Exotel's wall clock.
     pub hours: Vec<(u32, crate::model::Direction, crate::model::HourTotals)>,
+    /// Calls counted under `_other` since this was last brought to the metrics.
+    pub overflowed: u64,
     /// The last failure, in words.
     pub last_error: Option<(Timestamp, String)>,
 }
@@ -210,6 +212,9 @@ impl Account {
     /// The store's; nothing was stored then.
     pub async fn take_in(&self, operation: impl Operation<Reply = Summary>) -> Result<Summary, store::Error> {
         let summary = self.store.transact(operation).await?;
+        if summary.overflowed > 0 {
+            self.status().overflowed += summary.overflowed;
+        }
         if summary.wants_exophones {
             self.wants_exophones.notify_one();
         }

@@ -62,6 +62,7 @@ pub async fn run(account: Arc<Account>, wishes: Wishes, shutdown: CancellationTo
         answers: JoinSet::new(),
         queue: VecDeque::new(),
         live: None,
+        began: Instant::now(),
         gap: None,
         mode: Mode::Bands,
         audit_at: Instant::now(),
@@ -85,6 +86,8 @@ struct Reader {
     answers: JoinSet<Answer>,
     queue: VecDeque<Job>,
     live: Option<SyncRun>,
+    /// When the live run began.
+    began: Instant,
     gap: Option<SyncRun>,
     mode: Mode,
     audit_at: Instant,
@@ -193,6 +196,7 @@ impl Reader {
         };
         // Numbers are told apart by the trigger that takes the next one, should both begin at once.
         let id = id.max(self.gap.as_ref().map_or(0, |run| run.id + 1));
+        self.began = Instant::now();
         self.live = Some(run::begin(id, trigger, self.account.clock.now()));
         self.mode = match self.choose_mode(trigger, now).await {
             Ok(mode) => mode,
@@ -477,8 +481,7 @@ impl Reader {
             let mut status = self.account.status();
             status.first_sync_done = true;
             status.sync_failed = error.is_some();
-            let took = u64::try_from(now.0 - record.started).unwrap_or(0);
-            status.last_duration = Some(std::time::Duration::from_secs(took));
+            status.last_duration = Some(self.began.elapsed());
             status.last_run = Some(record.clone());
         }
         if let Some(reason) = &error {

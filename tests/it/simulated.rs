@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use exotel_exporter::collector::ManualRun;
 use exotel_exporter::model::{Clock, Sid, WallTime};
 use exotel_exporter::simulator::{
     BulkDetails, Delay, Delays, Faults, History, LegsKnown, Oddities, Options, Planted, Pool, Simulator,
@@ -153,5 +154,55 @@ async fn history_is_stored_and_not_counted() {
         .await
         .unwrap();
     assert_eq!(rows, truth(&simulator, MIDNIGHT, LegsKnown::All).rows);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_corrected_offset_does_not_double_the_store() {
+    tokio::time::pause();
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::following_tokio(MIDNIGHT);
+    let simulator = Simulator::new(field(2_000.0), clock.clone());
+    let offset = |text: &'static str| {
+        move |config: &mut exotel_exporter::config::Config| {
+            config.accounts[0].utc_offset = exotel_exporter::model::UtcOffset::parse(text).unwrap();
+        }
+    };
+    for text in ["+05:00", "+06:00", "+05:30"] {
+        let running = Running::start(&simulator, &clock, folder.path(), offset(text)).await;
+        sleep(hours(2)).await;
+        running.stop().await;
+    }
+    simulator.stop_traffic();
+    let running = Running::start(&simulator, &clock, folder.path(), offset("+05:30")).await;
+    sleep(hours(12)).await;
+    let end = clock.now().to_wall(running.account.config.utc_offset);
+    let rows =
+        running.account.store.count_rows(running.account.id, WallTime(0), end, u64::MAX).await.unwrap();
+    assert_eq!(rows, truth(&simulator, MIDNIGHT, LegsKnown::All).rows, "each row once");
+    assert_eq!(sum(&running.scrape(), "exotel_sync_audited_windows_total", &[("result", "failed")]), 0.0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_manual_run_reads_up_to_now() {
+    tokio::time::pause();
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::following_tokio(MIDNIGHT);
+    // Too many calls for the look-back to be read whole: scheduled runs stay 20 minutes behind.
+    let simulator = Simulator::new(field(20_000.0), clock.clone());
+    let running = Running::start(&simulator, &clock, folder.path(), |_| {}).await;
+    sleep(minutes(61)).await;
+    let behind = clock.now() - running.account.status().head.unwrap();
+    assert!(behind >= 20 * 60, "the head is {behind} s behind");
+    let (wish, answer) = tokio::sync::oneshot::channel();
+    running.account.manual.send(wish).await.unwrap();
+    assert_eq!(answer.await.unwrap(), ManualRun::Started);
+    sleep(minutes(1)).await;
+    let behind = clock.now() - running.account.status().head.unwrap();
+    assert!(behind <= 90, "the head is {behind} s behind");
+    let runs =
+        sum(&running.scrape(), "exotel_sync_runs_total", &[("trigger", "manual"), ("outcome", "success")]);
+    assert_eq!(runs, 1.0);
     running.stop().await;
 }
