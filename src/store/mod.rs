@@ -27,7 +27,7 @@ use arc_swap::ArcSwapOption;
 use redb::Database;
 use tokio::sync::mpsc;
 
-pub use batch::{Due, Held, Operation, Wants, WriteSet};
+pub use batch::{Due, Held, Lost, Operation, Wants, WriteSet};
 pub use error::{Error, OpenError};
 pub use maintain::{CheckReport, Stats, backup, check, compact, restore, stats};
 pub use read::Summary;
