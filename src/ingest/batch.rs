@@ -106,7 +106,7 @@ impl<'c> Batch<'c> {
         let mut seen = HashSet::with_capacity(self.touched.len());
         let mut order: Vec<Sid> =
             std::mem::take(&mut self.touched).into_iter().filter(|sid| seen.insert(sid.clone())).collect();
-        order.sort_by_key(|sid| self.now.get(sid).is_some_and(|r| r.call.leg_of().is_some()));
+        order.sort_by_key(|sid| self.now.get(sid).map(|r| (r.call.leg_of().is_some(), r.call.created)));
         for sid in &order {
             let Some(mut record) = self.now.remove(sid) else { continue };
             let root = self.root(&record);

@@ -1,12 +1,10 @@
 //! What is still to be done about a call, and when.
 
 use super::{
-    MAX_DETAILS_TRIES, Root, Rules, Surroundings, credible_end, deadline, details_due, is_complete,
-    needs_details, orphaned_at, sip_hold,
+    Root, Rules, Surroundings, credible_end, deadline, details_due, details_refused, is_complete,
+    orphaned_at, sip_hold, waits_for_details,
 };
-use crate::model::{
-    CallRecord, DetailsState, Direction, Place, Settled, SettledKind, Status, Task, Timestamp,
-};
+use crate::model::{CallRecord, Direction, Place, Settled, SettledKind, Status, Task, Timestamp};
 
 /// Times a finished call is asked for again by Sid before it counts as it is.
 const MAX_ASKS: u8 = 5;
@@ -68,8 +66,13 @@ fn running(record: &CallRecord, rules: &Rules) -> Option<(Task, Timestamp)> {
 }
 
 fn settle(record: &CallRecord, rules: &Rules, around: &Surroundings<'_>) -> Timestamp {
-    let hold = sip_hold(record, rules);
-    let mut due = if is_complete(record) { hold } else { deadline(record, rules).max(hold) };
+    let mut due = sip_hold(record, rules);
+    if !is_complete(record) {
+        due = due.max(deadline(record, rules));
+        if waits_for_details(record) {
+            due = due.max(details_refused(record, rules));
+        }
+    }
     match around.directory.place(record.call.exophone.as_deref(), record.book.first_seen, around.now) {
         Place::Counts(_) => {}
         Place::From(from, _) => due = due.max(from),
@@ -91,14 +94,10 @@ fn recheck(record: &CallRecord, rules: &Rules) -> Option<(Task, Timestamp)> {
 }
 
 fn details(record: &CallRecord, rules: &Rules, around: &Surroundings<'_>) -> Option<(Task, Timestamp)> {
-    let call = &record.call;
-    let book = &record.book;
-    if !needs_details(call)
-        || book.details != DetailsState::Missing
-        || book.details_tries >= MAX_DETAILS_TRIES
-    {
+    if !waits_for_details(record) {
         return None;
     }
+    let call = &record.call;
     let first = call.direction == Some(Direction::Inbound) && call.status == Status::Completed;
     let task = if first { Task::DetailsFirst } else { Task::Details };
     let due = details_due(record, rules);

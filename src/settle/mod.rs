@@ -220,20 +220,26 @@ fn details_due(record: &CallRecord, rules: &Rules) -> Timestamp {
         .max(planned.unwrap_or(Timestamp(i64::MIN)))
 }
 
-/// Whether a call that is not complete counts now: its time is up, and details were asked for in vain, or
-/// Exotel has answered other requests for a while since they could be asked for, so that the budget does
-/// not reach. While Exotel answers nothing at all it waits.
+/// Whether leg details are still to be asked for.
+fn waits_for_details(record: &CallRecord) -> bool {
+    needs_details(&record.call)
+        && record.book.details == DetailsState::Missing
+        && record.book.details_tries < MAX_DETAILS_TRIES
+}
+
+/// An answer to anybody at this time or later shows that the budget does not reach for the details: Exotel
+/// answers, and has for a while. It is twice the time between two looks at a call that an outage holds, so
+/// that between the end of the outage and the verdict there is the time of one look to ask.
+fn details_refused(record: &CallRecord, rules: &Rules) -> Timestamp {
+    details_due(record, rules).plus(rules.part(5))
+}
+
+/// Whether a call that is not complete counts now: its time is up, and its details are known, were asked
+/// for in vain, or were refused by the budget. While Exotel answers nothing at all it waits.
 fn deadline_reached(record: &CallRecord, rules: &Rules, around: &Surroundings<'_>) -> bool {
-    if around.now < deadline(record, rules) {
-        return false;
-    }
-    if !needs_details(&record.call) || record.book.details != DetailsState::Missing {
-        return true;
-    }
-    // Twice the time between two looks at a call that an outage holds, so that between the end of the
-    // outage and the verdict there is the time of one look to ask.
-    let refused = details_due(record, rules).plus(rules.part(5));
-    record.book.details_tries >= MAX_DETAILS_TRIES || around.api_answered.is_some_and(|t| t >= refused)
+    around.now >= deadline(record, rules)
+        && (!waits_for_details(record)
+            || around.api_answered.is_some_and(|t| t >= details_refused(record, rules)))
 }
 
 /// A request for leg details that brought none.

@@ -17,6 +17,8 @@ mod open;
 mod prune;
 mod read;
 mod tables;
+#[cfg(test)]
+pub(crate) mod tests;
 mod writer;
 
 use std::collections::BTreeMap;
