@@ -87,8 +87,10 @@ pub fn merge(
             };
         }
     }
-    if book.over_seen.is_none() && is_over(&record.call) {
+    if book.over_seen.is_none() && record.call.is_over() {
         book.over_seen = Some(now);
+        // It was asked for while it ran; what is asked now is another question.
+        book.asks = 0;
     }
     let effect = match existing {
         None => Effect::New,
@@ -99,21 +101,10 @@ pub fn merge(
     Merged { record, effect }
 }
 
-/// Whether the call is over: a final status, or a status we do not know with an end.
-pub fn is_over(call: &Observation) -> bool {
-    call.status.is_terminal() || (call.status == Status::Other && call.end.is_some())
-}
-
-/// Whether a leg is an agent's app: its status may change up to 15 minutes after the end.
-pub fn has_sip_leg(call: &Observation) -> bool {
-    let sip = |number: &Option<String>| number.as_deref().is_some_and(|n| n.starts_with("sip:"));
-    sip(&call.to) || sip(&call.from)
-}
-
 fn details_are_final(call: &Observation) -> bool {
     call.details
         .is_some_and(|d| d.leg1 != Some(LegStatus::InProgress) && d.leg2 != Some(LegStatus::InProgress))
-        && is_over(call)
+        && call.is_over()
 }
 
 /// An observation with the identity of `said` and nothing else, so that merging fills it.
@@ -132,8 +123,8 @@ fn takes_precedence(record: &CallRecord, said: &Observation, origin: Origin) -> 
 }
 
 fn fields(held: &mut Observation, said: &Observation, newer: bool) {
-    let over = is_over(held);
-    if (newer && (!over || is_over(said))) || (!over && is_over(said)) {
+    let over = held.is_over();
+    if (newer && (!over || said.is_over())) || (!over && said.is_over()) {
         held.status = said.status;
     }
     if newer {
@@ -164,24 +155,19 @@ fn fields(held: &mut Observation, said: &Observation, newer: bool) {
     merge_odd(held, said, newer);
 }
 
+/// Most entries and bytes of oddities kept of one call, whatever its rows bring: as much as of one row.
+const MAX_ODD: usize = 32;
+const MAX_ODD_BYTES: usize = 4096;
+/// Name of the entry that says how many were left out; sorts after every key of Exotel's.
+const LEFT_OUT: &str = "~left_out";
+
 /// Oddities by name: the newer text wins, and one is dropped once its field can be read.
 fn merge_odd(held: &mut Observation, said: &Observation, newer: bool) {
     if held.odd == said.odd {
         return;
     }
-    let readable = |name: &str| match name {
-        "DateUpdated" => said.updated.is_some(),
-        "StartTime" => said.start.is_some(),
-        "EndTime" => said.end.is_some(),
-        "Duration" => said.duration.is_some(),
-        "Price" => said.price.is_some(),
-        "Direction" => said.direction.is_some(),
-        "Status" => said.status != Status::Other,
-        "Details" => said.details.is_some(),
-        _ => false,
-    };
-    held.odd
-        .retain(|(name, _)| !(newer && readable(name) && !said.odd.iter().any(|(other, _)| other == name)));
+    let still_odd = |name: &str| said.odd.iter().any(|(other, _)| other == name);
+    held.odd.retain(|(name, _)| !(newer && is_readable(said, name) && !still_odd(name)));
     for (name, raw) in &said.odd {
         match held.odd.iter_mut().find(|(other, _)| other == name) {
             Some(entry) if newer => entry.1.clone_from(raw),
@@ -190,6 +176,59 @@ fn merge_odd(held: &mut Observation, said: &Observation, newer: bool) {
         }
     }
     held.odd.sort();
+    bound_odd(&mut held.odd);
+}
+
+/// Whether `said` gives a value for the field of this name.
+fn is_readable(said: &Observation, name: &str) -> bool {
+    match name {
+        "DateUpdated" => said.updated.is_some(),
+        "ParentCallSid" => said.parent.is_some(),
+        "StartTime" => said.start.is_some(),
+        "EndTime" => said.end.is_some(),
+        "Duration" => said.duration.is_some(),
+        "Price" => said.price.is_some(),
+        "Direction" => said.direction.is_some(),
+        "Status" => said.status != Status::Other,
+        "To" => said.to.is_some(),
+        "From" => said.from.is_some(),
+        "PhoneNumber" | "PhoneNumberSid" => said.exophone.is_some(),
+        "AnsweredBy" => said.answered_by.is_some(),
+        "ForwardedFrom" => said.forwarded_from.is_some(),
+        "CallerName" => said.caller_name.is_some(),
+        "CustomField" => said.custom_field.is_some(),
+        "Uri" => said.uri.is_some(),
+        "RecordingUrl" => said.recording_url.is_some(),
+        "Details" => said.details.is_some(),
+        "ConversationDuration" | "Details.ConversationDuration" => {
+            said.details.is_some_and(|d| d.conversation.is_some())
+        }
+        "Leg1Status" | "Details.Leg1Status" => said.details.is_some_and(|d| d.leg1.is_some()),
+        "Leg2Status" | "Details.Leg2Status" => said.details.is_some_and(|d| d.leg2.is_some()),
+        _ => false,
+    }
+}
+
+/// Rows that each bring other names must not make a record grow without end.
+fn bound_odd(odd: &mut Vec<(String, String)>) {
+    let (mut count, mut bytes, mut left_out) = (0, 0, 0_usize);
+    odd.retain(|(name, raw)| {
+        if name == LEFT_OUT {
+            return true;
+        }
+        let fits = count < MAX_ODD && bytes + name.len() + raw.len() <= MAX_ODD_BYTES;
+        if fits {
+            (count, bytes) = (count + 1, bytes + name.len() + raw.len());
+        } else {
+            left_out += 1;
+        }
+        fits
+    });
+    if left_out > 0 {
+        odd.retain(|(name, _)| name != LEFT_OUT);
+        odd.push((LEFT_OUT.to_owned(), left_out.to_string()));
+        odd.sort();
+    }
 }
 
 fn merge_details(held: &mut Option<Details>, said: Details, newer: bool) {

@@ -48,6 +48,7 @@ pub struct Account {
     /// Where a manual run is asked for.
     pub manual: mpsc::Sender<oneshot::Sender<ManualRun>>,
     api_answered: AtomicI64,
+    up_since: Timestamp,
 }
 
 /// Answer to the wish for a manual run.
@@ -109,6 +110,7 @@ impl Account {
         manual: mpsc::Sender<oneshot::Sender<ManualRun>>,
     ) -> Self {
         let directory = Directory::new(&exophones, None, exophone_cap);
+        let up_since = clock.now();
         let status = Status { exophones, ..Status::default() };
         Self {
             config,
@@ -125,6 +127,7 @@ impl Account {
             took_in: Notify::new(),
             manual,
             api_answered: AtomicI64::new(i64::MIN),
+            up_since,
         }
     }
 
@@ -181,6 +184,7 @@ impl Account {
             live_from: row.live_from(self.config.utc_offset),
             prune_floor: WallTime(row.prune_floor),
             directory: self.directory.load_full(),
+            up_since: self.up_since,
             api_answered: (answered != i64::MIN).then_some(Timestamp(answered)),
             now: self.now(),
         }

@@ -79,7 +79,7 @@ words! {
 }
 
 words! {
-    /// What became of a call; the table is in [`crate::settle::outcome`].
+    /// What became of a call; the table stands at [`crate::model::outcome::outcome`].
     Outcome {
         Answered = "answered",
         Missed = "missed",
@@ -259,6 +259,31 @@ impl Observation {
             recording_url: None,
             details: None,
             odd: Vec::new(),
+        }
+    }
+
+    /// Whether the call is over: a final status, or a status we do not know with an end.
+    pub fn is_over(&self) -> bool {
+        self.status.is_terminal() || (self.status == Status::Other && self.end.is_some())
+    }
+
+    /// The call of which this one is a leg; a row that names itself is no leg.
+    pub fn leg_of(&self) -> Option<&Sid> {
+        self.parent.as_ref().filter(|parent| **parent != self.sid)
+    }
+
+    /// Whether a leg is an agent's app: its status may change up to 15 minutes after the end.
+    pub fn has_sip_leg(&self) -> bool {
+        let sip = |number: &Option<String>| number.as_deref().is_some_and(|n| n.starts_with("sip:"));
+        sip(&self.to) || sip(&self.from)
+    }
+
+    /// The whole call in seconds, once it is known: Exotel says 0 for a call that lasted until it has
+    /// worked it out.
+    pub fn known_duration(&self) -> Option<u32> {
+        match (self.duration, self.start, self.end) {
+            (Some(0), Some(start), Some(end)) if end > start => None,
+            (duration, ..) => duration,
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod call;
 pub mod clock;
 pub mod exophones;
+pub mod outcome;
 pub mod record;
 pub mod series;
 pub mod sid;
@@ -15,6 +16,7 @@ pub use call::{
 };
 pub use clock::Clock;
 pub use exophones::{Directory, KnownExoPhone, Place};
+pub use outcome::outcome;
 pub use record::{Book, CallRecord, DetailsState, Settled, SettledKind, Task};
 pub use series::{AccountId, ExoPhoneId, Family, Series};
 pub use sid::Sid;

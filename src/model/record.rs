@@ -28,7 +28,7 @@ pub struct Book {
     pub live: bool,
     /// Leg details: how far we are.
     pub details: DetailsState,
-    /// Details requests that ended without an answer.
+    /// Details requests that brought none, while Exotel answered.
     pub details_tries: u8,
     /// Times it was asked for by Sid before it settled, or its root was looked for.
     pub asks: u8,
@@ -116,6 +116,11 @@ impl Task {
     pub fn from_code(code: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|t| *t as u8 == code)
     }
+
+    /// Whether it asks for leg details.
+    pub fn is_details(self) -> bool {
+        matches!(self, Self::DetailsFirst | Self::Details)
+    }
 }
 
 /// What a counted call contributed, and under which labels: so that what comes later adds the
@@ -150,7 +155,8 @@ pub enum SettledKind {
     Root = 0,
     /// A leg of another call: only its price counts, under that call's labels.
     Child = 1,
-    /// A leg of a call that is not live: nothing counts.
+    /// Nothing counts: a leg of a call that is not live, or a call whose record was lost to damage after
+    /// it had counted.
     Silent = 2,
 }
 

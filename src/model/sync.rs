@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::call::{Direction, Micros};
+use super::outcome::outcome;
 use super::record::{CallRecord, SettledKind};
 use super::time::{Timestamp, UtcOffset, WallTime};
-use crate::settle::outcome;
 
 /// A slice of creation time and how far it has been read. Times are on Exotel's wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,18 +146,19 @@ impl HourTotals {
         self.statuses.iter().sum()
     }
 
-    /// Adds `other`, or takes it away.
+    /// Adds `other`, or takes it away with a `sign` of -1. Sums stop at their bounds rather than wrap.
     pub fn apply(&mut self, other: &Self, sign: i64) {
+        let add = |mine: &mut i64, theirs: i64| *mine = mine.saturating_add(theirs.saturating_mul(sign));
         for (mine, theirs) in self.statuses.iter_mut().zip(other.statuses) {
-            *mine += sign * theirs;
+            add(mine, theirs);
         }
         for (mine, theirs) in self.outcomes.iter_mut().zip(other.outcomes) {
-            *mine += sign * theirs;
+            add(mine, theirs);
         }
-        self.history += sign * other.history;
-        self.seconds += sign * other.seconds;
-        self.conversation += sign * other.conversation;
-        self.cost += sign * other.cost;
+        add(&mut self.history, other.history);
+        add(&mut self.seconds, other.seconds);
+        add(&mut self.conversation, other.conversation);
+        add(&mut self.cost, other.cost);
     }
 }
 
@@ -187,10 +188,10 @@ pub fn hourly(record: &CallRecord) -> Option<(HourKey, HourTotals)> {
         }
         (None, true) => return None,
         (_, false) => {
-            if !crate::reconcile::is_over(&record.call) {
+            if !record.call.is_over() {
                 return None;
             }
-            if record.call.parent.is_none() {
+            if record.call.leg_of().is_none() {
                 let outcome = outcome(&record.call, record.book.details.is_known());
                 count(super::series::status_code(record.call.status), outcome.code());
                 totals.history = 1;

@@ -1,6 +1,6 @@
 //! What goes in and out of one transaction: plain data, so that another backend can do the same.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::model::{
     AccountId, CallRecord, HourKey, HourTotals, KnownExoPhone, SetAside, Sid, SyncRun, SyncState, Task,
@@ -50,12 +50,23 @@ pub struct Due {
 pub struct Held {
     /// Known calls, among them the roots of those that have a parent and have not settled.
     pub calls: HashMap<Sid, CallRecord>,
-    /// Calls whose record is damaged: known to exist, content lost.
-    pub damaged: HashSet<Sid>,
+    /// Calls known to exist whose record was lost to damage.
+    pub lost: HashMap<Sid, Lost>,
+    /// Calls created before this were removed by retention.
+    pub prune_floor: WallTime,
     /// Those that were due, soonest first.
     pub due: Vec<Sid>,
     /// Whether the account has rows that were set aside.
     pub any_set_aside: bool,
+}
+
+/// A call whose record was lost to damage of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// It had not counted yet: what is read anew counts.
+    Waiting,
+    /// It had counted, or never would: what is read anew adds nothing.
+    Counted,
 }
 
 /// What is written.

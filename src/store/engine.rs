@@ -143,7 +143,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
         created: Option<WallTime>,
         held: &mut Held,
     ) -> Result<(), Error> {
-        if held.calls.contains_key(sid) || held.damaged.contains(sid) {
+        if held.calls.contains_key(sid) || held.lost.contains_key(sid) {
             return Ok(());
         }
         let found = match created.map(|c| self.at(account, sid, c)).transpose()? {
@@ -164,7 +164,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
             Found::Damaged => {
                 tracing::error!(call.sid = %sid, "a stored call does not fit its checksum; it is read anew and not counted again");
                 self.engine.metrics.failed(StoreOp::Read);
-                held.damaged.insert(sid.clone());
+                held.lost.insert(sid.clone(), super::batch::Lost::Counted);
             }
         }
         Ok(())

@@ -17,6 +17,8 @@ mod open;
 mod prune;
 mod read;
 mod tables;
+#[cfg(test)]
+pub(crate) mod tests;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -27,7 +29,7 @@ use arc_swap::ArcSwapOption;
 use redb::Database;
 use tokio::sync::mpsc;
 
-pub use batch::{Due, Held, Operation, Wants, WriteSet};
+pub use batch::{Due, Held, Lost, Operation, Wants, WriteSet};
 pub use error::{Error, OpenError};
 pub use maintain::{CheckReport, Stats, backup, check, compact, restore, stats};
 pub use read::Summary;

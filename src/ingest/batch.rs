@@ -1,0 +1,178 @@
+//! Records of one transaction: merged row by row, then settled, then compared with what they were.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::set_aside::set_aside_id;
+use super::{Context, Summary};
+use crate::model::sync::hourly;
+use crate::model::{
+    CallRecord, DetailsState, ExoPhoneId, HourKey, HourTotals, Observation, Sid, Task, WallTime,
+};
+use crate::reconcile::{Effect, Origin, merge};
+use crate::settle::{Deltas, InVain, Root, Wanted, details_in_vain, is_due, orphaned_at, settle, silent};
+use crate::store::{Held, Lost, WriteSet};
+
+/// Records as they were and as they are.
+pub(super) struct Batch<'c> {
+    context: &'c Context,
+    before: HashMap<Sid, CallRecord>,
+    now: HashMap<Sid, CallRecord>,
+    lost: HashMap<Sid, Lost>,
+    prune_floor: WallTime,
+    any_set_aside: bool,
+    touched: Vec<Sid>,
+    deltas: Deltas,
+    healed: Vec<u64>,
+}
+
+impl<'c> Batch<'c> {
+    pub(super) fn new(context: &'c Context, held: Held) -> Self {
+        Self {
+            context,
+            now: held.calls.clone(),
+            before: held.calls,
+            lost: held.lost,
+            // The store's own floor: retention may have removed calls since the context was made.
+            prune_floor: context.prune_floor.max(held.prune_floor),
+            any_set_aside: held.any_set_aside,
+            touched: Vec::new(),
+            deltas: Deltas::default(),
+            healed: Vec::new(),
+        }
+    }
+
+    /// Calls that are to be settled if they can be.
+    pub(super) fn touch(&mut self, calls: Vec<Sid>) {
+        self.touched.extend(calls);
+    }
+
+    pub(super) fn merge(&mut self, said: &Observation, origin: Origin, summary: &mut Summary) {
+        if said.created < self.prune_floor {
+            summary.unchanged += 1;
+            return;
+        }
+        if self.any_set_aside {
+            self.healed.push(set_aside_id(Some(&said.sid), ""));
+        }
+        let (now, live_from) = (self.context.now, self.context.live_from);
+        let mut merged = merge(self.now.get(&said.sid), said, origin, live_from, now);
+        match (merged.effect, self.lost.get(&said.sid)) {
+            (Effect::New, Some(lost)) => {
+                summary.updated += 1;
+                if *lost == Lost::Counted {
+                    merged.record.book.live = true;
+                    merged.record.book.settled = Some(silent(&merged.record, now));
+                }
+            }
+            (Effect::New, None) => summary.new += 1,
+            (Effect::Updated | Effect::Moved { .. }, _) => summary.updated += 1,
+            (Effect::Unchanged, _) => {
+                summary.unchanged += 1;
+                // A task that is overdue is done on the way, should the agenda have lost it.
+                if is_due(&merged.record, now) {
+                    self.touched.push(said.sid.clone());
+                }
+                return;
+            }
+        }
+        self.touched.push(said.sid.clone());
+        self.now.insert(said.sid.clone(), merged.record);
+    }
+
+    /// Notes that a call was asked for, whether it came or not.
+    pub(super) fn asked(&mut self, task: Task, sid: &Sid, answer: InVain) {
+        let Some(record) = self.now.get_mut(sid) else { return };
+        let book = &mut record.book;
+        match task {
+            Task::Recheck => book.asks = book.asks.saturating_add(1),
+            Task::Price => book.price_asks = book.price_asks.saturating_add(1),
+            Task::DetailsFirst | Task::Details if book.details == DetailsState::Missing => {
+                details_in_vain(record, answer, &self.context.rules, &self.context.surroundings());
+            }
+            Task::DetailsFirst | Task::Details | Task::Settle | Task::Child => {}
+        }
+        self.touched.push(sid.clone());
+    }
+
+    /// Notes that Exotel refused the details of a call for good.
+    pub(super) fn refused(&mut self, sid: &Sid) {
+        let Some(record) = self.now.get_mut(sid) else { return };
+        if record.book.details == DetailsState::Missing {
+            record.book.details = DetailsState::Failed;
+        }
+        self.touched.push(sid.clone());
+    }
+
+    /// Settles what was touched: roots first, so that their legs find them settled.
+    pub(super) fn settle_touched(&mut self, summary: &mut Summary) {
+        let mut seen = HashSet::with_capacity(self.touched.len());
+        let mut order: Vec<Sid> =
+            std::mem::take(&mut self.touched).into_iter().filter(|sid| seen.insert(sid.clone())).collect();
+        order.sort_by_key(|sid| self.now.get(sid).map(|r| (r.call.leg_of().is_some(), r.call.created)));
+        for sid in &order {
+            let Some(mut record) = self.now.remove(sid) else { continue };
+            let root = self.root(&record);
+            let was_settled = record.book.settled.is_some();
+            let wanted = settle(
+                self.context.account,
+                self.before.get(sid),
+                &mut record,
+                root,
+                &self.context.rules,
+                &self.context.surroundings(),
+                &mut self.deltas,
+            );
+            summary.wants_exophones |= wanted == Wanted::ExoPhones;
+            if let Some(settled) = record.book.settled.filter(|_| !was_settled) {
+                summary.settled += 1;
+                summary.overflowed += u64::from(settled.exophone == ExoPhoneId::OVERFLOW);
+            }
+            self.now.insert(sid.clone(), record);
+        }
+        self.touched = order;
+    }
+
+    fn root(&self, record: &CallRecord) -> Root {
+        let Some(parent) = record.call.leg_of() else { return Root::Missing };
+        let Some(root) = self.now.get(parent) else {
+            return match self.lost.get(parent) {
+                // It will be read anew; or it has counted, under labels that nobody knows any more.
+                Some(Lost::Waiting) => Root::Waiting,
+                Some(Lost::Counted) => Root::NotLive,
+                None => Root::Missing,
+            };
+        };
+        match root.book.settled {
+            _ if !root.book.live => Root::NotLive,
+            Some(settled) => Root::Settled(settled),
+            // Legs that name each other in a circle have no root; each would wait for the other for ever.
+            None if root.call.leg_of().is_some()
+                && self.context.now >= orphaned_at(root, &self.context.rules) =>
+            {
+                Root::Missing
+            }
+            None => Root::Waiting,
+        }
+    }
+
+    pub(super) fn finish(mut self) -> WriteSet {
+        let mut calls = Vec::with_capacity(self.touched.len());
+        let mut hours: BTreeMap<HourKey, HourTotals> = BTreeMap::new();
+        for sid in self.touched {
+            let Some(record) = self.now.remove(&sid) else { continue };
+            let before = self.before.remove(&sid);
+            if before.as_ref() == Some(&record) {
+                continue;
+            }
+            if let Some((key, totals)) = before.as_ref().and_then(hourly) {
+                hours.entry(key).or_default().apply(&totals, -1);
+            }
+            if let Some((key, totals)) = hourly(&record) {
+                hours.entry(key).or_default().apply(&totals, 1);
+            }
+            calls.push((before, record));
+        }
+        hours.retain(|_, change| *change != HourTotals::default());
+        WriteSet { calls, deltas: self.deltas, hours, healed: self.healed, ..WriteSet::default() }
+    }
+}
