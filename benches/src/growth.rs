@@ -97,6 +97,33 @@ fn grow(
     Ok(next)
 }
 
+/// One cell by itself, and where the time of a page goes.
+pub fn profile(folder: &Path, stored: u64, pages: u64) -> anyhow::Result<Verdicts> {
+    let calls = Calls { from: Clock::system().now().to_wall(UtcOffset::default()).plus(-SINCE) };
+    let mut ours = Ours::open(&folder.join("profile.redb"), &calls)?;
+    ours.fill(&calls, 0, stored)?;
+    let mut next = stored;
+    let spent = |ours: &Ours| ["write", "commit"].map(|op| ours.spent(op));
+    let before = spent(&ours);
+    let cell = one_page_a_commit(&mut ours, &calls, &mut next, pages)?;
+    let after = spent(&ours);
+    let body = calls.page(0);
+    let began = Instant::now();
+    for _ in 0..200 {
+        ours.decode(&body)?;
+    }
+    let decode = began.elapsed().as_secs_f64() / 200.0;
+    println!("\n{} calls/s, {:.0} bytes written per call", grouped(cell.rate), cell.written);
+    println!(
+        "of {:.2} ms a page: decoding {:.2}, reading, deciding and writing {:.2}, commit {:.2}",
+        PAGE as f64 / cell.rate * 1e3,
+        decode * 1e3,
+        (after[0] - before[0]) / pages as f64 * 1e3,
+        (after[1] - before[1]) / pages as f64 * 1e3,
+    );
+    Ok(Verdicts::default())
+}
+
 struct Cell {
     rate: f64,
     slowest: f64,

@@ -37,6 +37,14 @@ enum Part {
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
+    /// Nothing but our own way, one page a commit, for a profiler
+    Profile {
+        /// Calls stored before
+        #[arg(long, default_value_t = 0)]
+        stored: u64,
+        #[arg(long, default_value_t = 1000)]
+        pages: u64,
+    },
     /// Speed, size and memory with many calls stored, and starts of the binary
     Growth {
         /// The release binary
@@ -68,6 +76,7 @@ fn main() -> anyhow::Result<ExitCode> {
     machine::print(&folder)?;
     let verdicts = match part {
         Part::Ingest { postgres, rounds } => ingest::run(&folder, &postgres, rounds)?,
+        Part::Profile { stored, pages } => growth::profile(&folder, stored, pages)?,
         Part::Growth { binary, calls } => growth::run(&folder, &binary, &calls)?,
         Part::Scrape { binary, node, rounds } => scrape::run(&folder, &binary, &node, rounds)?,
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use exotel_exporter::exotel::{AccountShape, Row, read_page};
 use exotel_exporter::ingest::{Context, Page};
-use exotel_exporter::metrics::{BuildInfo, Metrics};
+use exotel_exporter::metrics::{BuildInfo, Format, Metrics};
 use exotel_exporter::model::{
     AccountId, Directory, RunStatus, Slice, SyncRun, SyncState, Timestamp, UtcOffset, WallTime,
 };
@@ -87,6 +87,7 @@ impl Reader {
 /// The program's own store.
 pub struct Ours {
     runtime: Runtime,
+    metrics: Metrics,
     store: Store,
     account: AccountId,
     reader: Reader,
@@ -98,15 +99,15 @@ impl Ours {
         // As many threads as the program itself has.
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let first_start = calls.from.to_timestamp(UtcOffset::default());
+        let metrics = Metrics::new(BuildInfo::current());
         let (store, account) = runtime.block_on(async {
-            let metrics = Metrics::new(BuildInfo::current()).store.clone();
-            let store = Store::open(Options { path: path.to_owned(), metrics })?;
+            let store = Store::open(Options { path: path.to_owned(), metrics: metrics.store.clone() })?;
             let (account, _) = store.account(ACCOUNT, first_start).await?;
             let phones = Memo { account, state: None, exophones: exophones() };
             store.transact(phones).await?;
             anyhow::Ok((store, account))
         })?;
-        Ok(Self { runtime, store, account, reader: Reader::new(account, first_start) })
+        Ok(Self { runtime, metrics, store, account, reader: Reader::new(account, first_start) })
     }
 
     /// Takes a page in; returns when it is durable.
@@ -115,6 +116,19 @@ impl Ours {
         let summary = self.runtime.block_on(self.store.transact(operation))?;
         anyhow::ensure!(summary.new == PAGE && summary.settled == PAGE, "not all new and counted: {summary:?}");
         Ok(())
+    }
+
+    /// Seconds that the store spent on an operation so far: `write`, `commit`.
+    pub fn spent(&self, op: &str) -> f64 {
+        let text = self.metrics.render(Format::Text);
+        let name = format!("exotel_store_operation_duration_seconds_sum{{op=\"{op}\"}} ");
+        let text = String::from_utf8_lossy(&text);
+        text.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or(f64::NAN)
+    }
+
+    /// Decodes a page and forgets it.
+    pub fn decode(&mut self, body: &[u8]) -> anyhow::Result<()> {
+        self.reader.read(body).map(drop)
     }
 
     /// Takes in the calls `[from, to)`, many pages a commit.
