@@ -102,7 +102,8 @@ impl Calls {
         };
         let millis = if duration == 0 { 0 } else { duration.div_ceil(60) * 300 };
         let price = format!("{}.{:03}", millis / 1000, millis % 1000);
-        let custom = if dice.below(3) == 0 { format!("\"lead-{}\"", dice.below(1_000_000)) } else { "null".into() };
+        let custom =
+            if dice.below(3) == 0 { format!("\"lead-{}\"", dice.below(1_000_000)) } else { "null".into() };
         let recording = if answered {
             format!("\"https:\\/\\/recordings.exotel.com\\/exotelrecordings\\/{ACCOUNT}\\/{sid}.mp3\"")
         } else {

@@ -32,7 +32,8 @@ pub fn run(folder: &Path, binary: &Path, levels: &[u64]) -> anyhow::Result<Verdi
     std::fs::create_dir_all(store.parent().expect("a folder"))?;
     let stored = grow(&store, now.plus(-SINCE), levels, &mut verdicts, now.plus(-UNREAD))?;
     let mut options = Scenario::Calm.options();
-    options.traffic.history = History { calls: 200_000, over: Duration::from_secs(UNREAD.unsigned_abs() - 3600) };
+    options.traffic.history =
+        History { calls: 200_000, over: Duration::from_secs(UNREAD.unsigned_abs() - 3600) };
     options.wire.bulk_details = BulkDetails::Sent;
     at_full_rate(folder, binary, &store, options, stored, &mut verdicts)?;
     empty(folder, binary, &mut verdicts)?;
@@ -83,7 +84,9 @@ fn grow(
             verdicts.at_most(&format!("bytes on disk per call {name}"), per_call, 200.0);
         }
     }
-    println!("\nCalls with details, each counted when it is stored; in the cells one page of {PAGE} a commit:");
+    println!(
+        "\nCalls with details, each counted when it is stored; in the cells one page of {PAGE} a commit:"
+    );
     let heads = [
         "stored",
         "filling, calls/s",

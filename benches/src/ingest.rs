@@ -44,7 +44,11 @@ pub fn run(folder: &Path, postgres: &str, rounds: usize) -> anyhow::Result<Verdi
     };
     let mut contenders = [
         contender("exotel-exporter", PAGES, Box::new(|body: &[u8]| ours.page(body)) as Box<_>),
-        contender("SQLite, WAL, FULL, one transaction a page", PAGES, Box::new(|body: &[u8]| sqlite.page(body))),
+        contender(
+            "SQLite, WAL, FULL, one transaction a page",
+            PAGES,
+            Box::new(|body: &[u8]| sqlite.page(body)),
+        ),
         contender(
             &format!("PostgreSQL {version}, upsert by row"),
             PAGES_SLOW,
@@ -61,8 +65,7 @@ pub fn run(folder: &Path, postgres: &str, rounds: usize) -> anyhow::Result<Verdi
     for round in 0..=rounds {
         for contender in &mut contenders {
             let pages = if round == 0 { 1 } else { contender.pages };
-            let bodies: Vec<Vec<u8>> =
-                (0..pages).map(|n| calls.page(contender.next + n * PAGE)).collect();
+            let bodies: Vec<Vec<u8>> = (0..pages).map(|n| calls.page(contender.next + n * PAGE)).collect();
             contender.next += pages * PAGE;
             let began = Instant::now();
             for body in &bodies {

@@ -17,7 +17,11 @@ pub fn print(folder: &Path) -> anyhow::Result<()> {
     let memory: u64 = number(&fs::read_to_string("/proc/meminfo")?, "MemTotal").unwrap_or(0);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let sync = sync_time(folder)?;
-    println!("Machine: {cpu}, {cores} cores, {:.0} GiB, Linux {}", memory as f64 / 1_048_576.0, kernel.trim());
+    println!(
+        "Machine: {cpu}, {cores} cores, {:.0} GiB, Linux {}",
+        memory as f64 / 1_048_576.0,
+        kernel.trim()
+    );
     println!("Disk under {}: a write of 4 KiB with fdatasync takes {:.2} ms", folder.display(), sync * 1e3);
     println!("Load at the start: {}", load()?);
     Ok(())
@@ -60,7 +64,8 @@ pub struct Usage {
 /// Of the process with this id.
 pub fn usage(process: u32) -> anyhow::Result<Usage> {
     let read = |name: &str| {
-        fs::read_to_string(format!("/proc/{process}/{name}")).with_context(|| format!("process {process} is gone"))
+        fs::read_to_string(format!("/proc/{process}/{name}"))
+            .with_context(|| format!("process {process} is gone"))
     };
     let status = read("status")?;
     let kilobytes = |name| number(&status, name).map_or(f64::NAN, |n: u64| n as f64 * 1024.0);

@@ -114,7 +114,10 @@ impl Ours {
     pub fn page(&mut self, body: &[u8]) -> anyhow::Result<()> {
         let operation = self.reader.read(body)?;
         let summary = self.runtime.block_on(self.store.transact(operation))?;
-        anyhow::ensure!(summary.new == PAGE && summary.settled == PAGE, "not all new and counted: {summary:?}");
+        anyhow::ensure!(
+            summary.new == PAGE && summary.settled == PAGE,
+            "not all new and counted: {summary:?}"
+        );
         Ok(())
     }
 
@@ -184,11 +187,8 @@ impl Operation for Memo {
     }
 
     fn decide(&mut self, _: Held) -> (WriteSet, ()) {
-        let writes = WriteSet {
-            sync: self.state.clone(),
-            exophones: self.exophones.clone(),
-            ..WriteSet::default()
-        };
+        let writes =
+            WriteSet { sync: self.state.clone(), exophones: self.exophones.clone(), ..WriteSet::default() };
         (writes, ())
     }
 }

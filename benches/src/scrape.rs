@@ -40,7 +40,12 @@ pub fn run(folder: &Path, binary: &Path, node: &Path, rounds: usize) -> anyhow::
     let mut options = Scenario::Busy.options();
     options.exophones.listed = EXOPHONES;
     let exotel = Exotel::start(options)?;
-    let setup = Setup::new(binary, &folder.join("agent"), &folder.join("store").join("exotel-exporter.redb"), &exotel)?;
+    let setup = Setup::new(
+        binary,
+        &folder.join("agent"),
+        &folder.join("store").join("exotel-exporter.redb"),
+        &exotel,
+    )?;
     let agent = setup.start()?;
     let text = settled(&setup)?;
     let series = text.lines().filter(|l| !l.starts_with('#')).count();

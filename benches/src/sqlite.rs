@@ -95,11 +95,13 @@ fn take_in(db: &Transaction<'_>, mut page: Page) -> anyhow::Result<()> {
         count.execute(params![series.to_key() as i64, *amount as i64])?;
     }
     let mut hour_of = db.prepare_cached("SELECT value FROM hours WHERE hour = ? AND direction = ?")?;
-    let mut put_hour = db.prepare_cached("INSERT OR REPLACE INTO hours (hour, direction, value) VALUES (?, ?, ?)")?;
+    let mut put_hour =
+        db.prepare_cached("INSERT OR REPLACE INTO hours (hour, direction, value) VALUES (?, ?, ?)")?;
     for ((hour, direction), change) in &writes.hours {
         let known: Option<Vec<u8>> =
             hour_of.query_row(params![hour, direction.code()], |row| row.get(0)).optional()?;
-        let mut totals: HourTotals = known.map(|bytes| postcard::from_bytes(&bytes)).transpose()?.unwrap_or_default();
+        let mut totals: HourTotals =
+            known.map(|bytes| postcard::from_bytes(&bytes)).transpose()?.unwrap_or_default();
         totals.apply(change, 1);
         put_hour.execute(params![hour, direction.code(), postcard::to_allocvec(&totals)?])?;
     }
