@@ -49,6 +49,7 @@ impl Reader {
                 prune_floor: WallTime(0),
                 directory: Arc::new(directory),
                 api_answered: Some(first_start),
+                up_since: Timestamp(0),
                 now: first_start,
             },
             state: SyncState { slices: slices.collect(), details_inline: Some(true), ..SyncState::default() },
