@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::metrics::{StoreMetrics, StoreOp};
+
 /// A failed operation of an open store.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -16,9 +18,37 @@ pub enum Error {
     /// The store holds something that it should not. A person should look: `store check`.
     #[error("the store is damaged: {0}; run `exotel-exporter store check`")]
     Damaged(String),
+    /// The operation panicked. Nothing of it was stored; its neighbours are not affected.
+    #[error("an internal fault stopped an operation of the store; nothing of it was stored")]
+    Fault,
     /// The store is being closed.
     #[error("the store is closed")]
     Closed,
+}
+
+impl Error {
+    /// The same, as it shows to a reader.
+    pub(super) fn while_reading(self) -> Self {
+        match self {
+            Self::Unavailable { reason, .. } => Self::Unavailable { action: "read", reason },
+            other => other,
+        }
+    }
+}
+
+/// A row without which the rest goes on: none if it is damaged, which is reported.
+///
+/// # Errors
+/// Any other error.
+pub(super) fn intact<T>(row: Result<T, Error>, metrics: &StoreMetrics) -> Result<Option<T>, Error> {
+    match row {
+        Err(Error::Damaged(reason)) => {
+            metrics.failed(StoreOp::Read);
+            tracing::error!(reason, "the store is damaged; run `exotel-exporter store check`");
+            Ok(None)
+        }
+        row => row.map(Some),
+    }
 }
 
 /// A store that could not be opened. Nothing was changed.
@@ -29,7 +59,7 @@ pub enum OpenError {
     InUse {
         /// The file.
         path: PathBuf,
-        /// ` (pid 4711, since …)`, where known.
+        /// ` (pid 4711)`, where known.
         holder: String,
     },
     /// A newer version wrote it.

@@ -12,22 +12,29 @@ use std::ops::Bound;
 use redb::{ReadableTable, ReadableTableMetadata, Table};
 
 use super::Error;
+use super::codec::stored_time;
 use crate::model::WallTime;
 
-/// Merging begins when the entries in memory reach this part of the tree, …
-const PART: u64 = 40;
+/// Merging begins when the entries that wait reach this part of the tree, …
+const PART: u64 = if cfg!(test) { 4 } else { 40 };
 /// … but not below this number, …
-const FEWEST: u64 = 8_192;
+const FEWEST: u64 = if cfg!(test) { 64 } else { 8_192 };
 /// … and at the latest at this one: 6 MB of memory.
-const MOST: u64 = 262_144;
-/// While a round of merging is under way, this many entries are merged for each new one.
+const MOST: u64 = if cfg!(test) { 256 } else { 262_144 };
+/// While a round of merging is under way, this many entries are merged for each new one, …
 const PACE: usize = 2;
+/// … and at least this many with each commit.
+const SLICE: usize = if cfg!(test) { 8 } else { 64 };
+/// Bytes of an entry in the log: hash and time.
+const ENTRY: usize = 12;
 
 /// The part of the index that lives in memory.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     /// Committed entries that are not in the tree yet.
     entries: BTreeMap<u64, u32>,
+    /// Entries in the log: those above, those they replaced, and those of calls that are gone.
+    logged: u64,
     /// Number of the next batch in the log.
     next_batch: u64,
     /// The round of merging under way.
@@ -37,9 +44,11 @@ pub(super) struct Recent {
 #[derive(Clone, Copy, Debug)]
 struct Round {
     /// Everything up to this hash was merged.
-    cursor: u64,
-    /// Batches before this one are wholly merged when the round ends.
+    cursor: Option<u64>,
+    /// Batches before this one are wholly merged when the round ends; …
     batches: u64,
+    /// … they hold this many entries.
+    logged: u64,
 }
 
 /// What a transaction adds; becomes part of [`Recent`] once it is committed.
@@ -47,17 +56,22 @@ struct Round {
 pub(super) struct Fresh {
     entries: HashMap<u64, u32>,
     merged: Vec<u64>,
-    round: Option<Option<Round>>,
+    round: Progress,
+}
+
+/// What a transaction did to the round of merging.
+#[derive(Clone, Copy, Debug, Default)]
+enum Progress {
+    #[default]
+    None,
+    Under(Round),
+    Ended(Round),
 }
 
 /// Tables of the index within a write transaction.
 pub(super) struct Tables<'txn> {
     pub(super) tree: Table<'txn, u64, u32>,
     pub(super) log: Table<'txn, u64, &'static [u8]>,
-}
-
-fn stored(time: WallTime) -> u32 {
-    u32::try_from(time.0.clamp(0, i64::from(u32::MAX))).unwrap_or(u32::MAX)
 }
 
 impl Recent {
@@ -67,21 +81,21 @@ impl Recent {
         for batch in log.iter()? {
             let (number, bytes) = batch?;
             recent.next_batch = number.value() + 1;
-            let (entries, sum) = bytes.value().split_at(bytes.value().len().saturating_sub(4));
-            if xxhash_rust::xxh3::xxh3_64(entries).to_le_bytes()[..4] != *sum {
-                return Err(Error::Damaged("a batch of the index of Sids does not fit its checksum".into()));
-            }
-            for entry in entries.chunks_exact(12) {
+            let entries =
+                super::seal::unseal_bytes("sid_recent", &number.value().to_be_bytes(), bytes.value())?;
+            for entry in entries.chunks_exact(ENTRY) {
                 let (hash, time) = entry.split_at(8);
                 let hash = u64::from_be_bytes(hash.try_into().unwrap_or_default());
                 let time = u32::from_be_bytes(time.try_into().unwrap_or_default());
                 recent.entries.insert(hash, time);
+                recent.logged += 1;
             }
         }
         Ok(recent)
     }
 
-    /// Where the Sid with this hash is filed.
+    /// Where the Sid with this hash is filed. The entry of a call that retention removed may still be
+    /// there: who looks for the call finds out.
     pub(super) fn find(
         &self,
         hash: u64,
@@ -96,50 +110,59 @@ impl Recent {
         Ok(time.map(|t| WallTime(i64::from(t))))
     }
 
-    /// Writes what the transaction added and merges a slice into the tree.
-    pub(super) fn write(&self, fresh: &mut Fresh, tables: &mut Tables<'_>) -> Result<(), Error> {
+    /// Writes what the transaction added and merges a slice into the tree. Calls created before `floor` are
+    /// gone: their entries are dropped instead.
+    pub(super) fn write(
+        &self,
+        fresh: &mut Fresh,
+        tables: &mut Tables<'_>,
+        floor: WallTime,
+    ) -> Result<(), Error> {
         if fresh.entries.is_empty() {
             return Ok(());
         }
-        let mut batch = Vec::with_capacity(fresh.entries.len() * 12 + 4);
+        let mut batch = Vec::with_capacity(fresh.entries.len() * ENTRY);
         for (hash, time) in &fresh.entries {
             batch.extend_from_slice(&hash.to_be_bytes());
             batch.extend_from_slice(&time.to_be_bytes());
         }
-        let sum = xxhash_rust::xxh3::xxh3_64(&batch).to_le_bytes();
-        batch.extend_from_slice(&sum[..4]);
+        let batch = super::seal::seal_bytes("sid_recent", &self.next_batch.to_be_bytes(), &batch);
         tables.log.insert(self.next_batch, batch.as_slice())?;
-        self.merge(fresh, tables)
+        self.merge(fresh, tables, floor)
     }
 
-    fn merge(&self, fresh: &mut Fresh, tables: &mut Tables<'_>) -> Result<(), Error> {
+    fn merge(&self, fresh: &mut Fresh, tables: &mut Tables<'_>, floor: WallTime) -> Result<(), Error> {
         let round = match self.round {
             Some(round) => round,
             None => {
+                // By the log and not by the entries: calls that move or go leave nothing but the log behind.
                 let enough = (tables.tree.len()? / PART).clamp(FEWEST, MOST);
-                if (self.entries.len() as u64) < enough {
+                if self.logged < enough {
                     return Ok(());
                 }
-                Round { cursor: 0, batches: self.next_batch }
+                Round { cursor: None, batches: self.next_batch, logged: self.logged }
             }
         };
-        let start = if self.round.is_some() { Bound::Excluded(round.cursor) } else { Bound::Unbounded };
-        let count = (fresh.entries.len() * PACE).max(64);
-        let mut last = None;
+        let start = round.cursor.map_or(Bound::Unbounded, Bound::Excluded);
+        let count = (fresh.entries.len() * PACE).max(SLICE);
         for (hash, time) in self.entries.range((start, Bound::Unbounded)).take(count) {
             // A Sid that was filed anew in this very transaction must not be overwritten by its old place.
             let time = fresh.entries.get(hash).unwrap_or(time);
-            tables.tree.insert(hash, time)?;
+            if *time >= stored_time(floor) {
+                tables.tree.insert(hash, time)?;
+            }
             fresh.merged.push(*hash);
-            last = Some(*hash);
         }
-        if fresh.merged.len() < count {
-            // The round is through: everything in the batches before it is in the tree.
-            tables.log.retain_in(..round.batches, |_, _| false)?;
-            fresh.round = Some(None);
-        } else if let Some(cursor) = last {
-            fresh.round = Some(Some(Round { cursor, ..round }));
-        }
+        fresh.round = match fresh.merged.last() {
+            Some(last) if fresh.merged.len() == count => {
+                Progress::Under(Round { cursor: Some(*last), ..round })
+            }
+            _ => {
+                // The round is through: everything in the batches before it is in the tree.
+                tables.log.retain_in(..round.batches, |_, _| false)?;
+                Progress::Ended(round)
+            }
+        };
         Ok(())
     }
 
@@ -150,23 +173,35 @@ impl Recent {
         }
         if !fresh.entries.is_empty() {
             self.next_batch += 1;
+            self.logged += fresh.entries.len() as u64;
         }
         self.entries.extend(fresh.entries);
-        if let Some(round) = fresh.round {
-            self.round = round;
+        match fresh.round {
+            Progress::None => {}
+            Progress::Under(round) => self.round = Some(round),
+            Progress::Ended(round) => {
+                self.logged = self.logged.saturating_sub(round.logged);
+                self.round = None;
+            }
         }
     }
 
-    /// Forgets an entry that was removed from the store; its trace in the log names a call that is gone,
-    /// which a look-up finds out.
+    /// Forgets an entry that was removed from the store. Its trace in the log comes back after a restart and
+    /// names a call that is gone, until merging drops it.
     pub(super) fn forget(&mut self, hash: u64) {
         self.entries.remove(&hash);
+    }
+
+    /// Entries in memory, and in the log.
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> (usize, u64) {
+        (self.entries.len(), self.logged)
     }
 }
 
 impl Fresh {
     /// A call is filed here.
     pub(super) fn insert(&mut self, hash: u64, created: WallTime) {
-        self.entries.insert(hash, stored(created));
+        self.entries.insert(hash, stored_time(created));
     }
 }

@@ -6,19 +6,26 @@
 //! stored. Its surface is a few typed operations over whole batches ([`Operation`], and the reads in
 //! `read.rs`), so that another backend can take its place.
 
+mod agenda;
 mod batch;
 pub mod bytes;
 pub mod codec;
 mod engine;
 mod error;
+mod group;
+mod holder;
 mod index;
 mod maintain;
 mod open;
+mod prepare;
 mod prune;
 mod read;
+mod seal;
+mod summary;
 mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
+mod untouched;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -31,8 +38,8 @@ use tokio::sync::mpsc;
 
 pub use batch::{Due, Held, Lost, Operation, Wants, WriteSet};
 pub use error::{Error, OpenError};
-pub use maintain::{CheckReport, Stats, backup, check, compact, restore, stats};
-pub use read::Summary;
+pub use maintain::{CheckReport, Stats, TableStats, backup, check, compact, restore, stats};
+pub use summary::Summary;
 pub use tables::{COUNTED, LAYOUT};
 
 use crate::metrics::StoreMetrics;

@@ -1,60 +1,59 @@
 //! Reads beside the writer: each sees one committed state and blocks nobody.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTableMetadata};
 
-use super::codec::{decode_call, read_call_key, time_key};
-use super::engine::{agenda_range, hour_key, read_agenda_key};
-use super::tables::{AGENDA, CALLS, EXOPHONES, HOURS, RUNS, SET_ASIDE, SYNC, unseal};
+use super::agenda;
+use super::codec::{call_key, decode_call, read_call_key, time_key};
+use super::error::intact;
+use super::open::CONTRADICTION;
+use super::seal::unseal;
+use super::tables::{
+    AGENDA, CALLS, EXOPHONES, HOURS, MOST_RUNS, RUNS, SET_ASIDE, SYNC, exophone_key, hour_key, run_key,
+    set_aside_bytes,
+};
 use super::{Error, Store, writer};
-use crate::metrics::StoreOp;
+use crate::metrics::{StoreMetrics, StoreOp};
 use crate::model::{
     AccountId, AccountRow, CallRecord, Direction, HourTotals, KnownExoPhone, SetAside, Sid, SyncRun,
     SyncState, Task, Timestamp, WallTime,
 };
 
-/// What of an account waits, for gauges.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Ended calls that are not counted yet.
-    pub unsettled: u64,
-    /// End of the oldest of them on Exotel's wall clock; its creation where the end is not known.
-    pub oldest_unsettled: Option<WallTime>,
-    /// Completed calls of the last days without a price.
-    pub unpriced: u64,
-    /// Rows set aside.
-    pub set_aside: u64,
+/// One committed state of the store.
+pub(super) struct Reading {
+    pub(super) txn: ReadTransaction,
+    pub(super) metrics: StoreMetrics,
 }
 
 impl Store {
-    async fn view<T: Send + 'static>(
+    /// Runs a read on one committed state, away from the async threads.
+    pub(super) async fn view<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&ReadTransaction) -> Result<T, Error> + Send + 'static,
+        read: impl FnOnce(&Reading) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let db: Arc<Database> = self
-            .shared
-            .db
-            .load_full()
-            .ok_or(Error::Unavailable { action: "read", reason: "it is being opened again".into() })?;
+        let db = self.shared.db.load_full();
+        let db: Arc<Database> =
+            db.ok_or(Error::Unavailable { action: "read", reason: "it is being opened again".into() })?;
         let metrics = self.shared.metrics.clone();
         let done = tokio::task::spawn_blocking(move || {
             let began = Instant::now();
-            let result = db.begin_read().map_err(Error::from).and_then(|txn| read(&txn));
+            let result = db
+                .begin_read()
+                .map_err(Error::from)
+                .and_then(|txn| read(&Reading { txn, metrics: metrics.clone() }));
             metrics.observe(StoreOp::Read, began.elapsed());
-            if let Err(error) = &result {
-                metrics.failed(StoreOp::Read);
-                tracing::error!(reason = %error, "the store could not be read");
-            }
-            result
+            result.map_err(Error::while_reading)
         })
         .await;
-        done.unwrap_or_else(|_| {
+        let result = done.unwrap_or_else(|_| Err(Error::Damaged(CONTRADICTION.into())));
+        if let Err(error) = &result {
             self.shared.metrics.failed(StoreOp::Read);
-            Err(Error::Damaged("its pages contradict each other".into()))
-        })
+            tracing::error!(reason = %error, "the store could not be read");
+        }
+        result
     }
 
     /// The account with this sid, made at its first start (`now`).
@@ -62,15 +61,15 @@ impl Store {
     /// # Errors
     /// [`Error`].
     pub async fn account(&self, sid: &str, now: Timestamp) -> Result<(AccountId, AccountRow), Error> {
-        let (found, answer) = (Arc::new(std::sync::Mutex::new(None)), sid.to_owned());
+        let (found, sid) = (Arc::new(Mutex::new(None)), sid.to_owned());
         let slot = Arc::clone(&found);
         writer::with_engine(&self.queue, move |engine| {
-            let row = engine.account(&answer, now)?;
-            *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(row);
+            let row = engine.account(&sid, now)?;
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(row);
             Ok(())
         })
         .await?;
-        let row = found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let row = found.lock().unwrap_or_else(PoisonError::into_inner).take();
         row.map(|row| (AccountId(row.id), row)).ok_or(Error::Closed)
     }
 
@@ -79,22 +78,28 @@ impl Store {
     /// # Errors
     /// [`Error`].
     pub async fn exophones(&self, account: AccountId) -> Result<Vec<KnownExoPhone>, Error> {
-        self.view(move |txn| {
-            let first = u32::from(account.0) << 16;
-            let table = txn.open_table(EXOPHONES)?;
-            table.range(first..=first | 0xffff)?.map(|row| unseal("exophones", row?.1.value())).collect()
+        self.view(move |at| {
+            let table = at.txn.open_table(EXOPHONES)?;
+            let range = table.range(exophone_key(account, 0)..=exophone_key(account, u16::MAX))?;
+            range
+                .map(|row| {
+                    let (key, value) = row?;
+                    unseal("exophones", &key.value().to_be_bytes(), value.value())
+                })
+                .collect()
         })
         .await
     }
 
-    /// The state of reading an account, none before its first sync.
+    /// The state of reading an account, none before its first sync. Should it be damaged, none too: then
+    /// everything since the first start is read again, which changes nothing.
     ///
     /// # Errors
     /// [`Error`].
     pub async fn sync_state(&self, account: AccountId) -> Result<Option<SyncState>, Error> {
-        self.view(move |txn| {
-            let row = txn.open_table(SYNC)?.get(account.0)?;
-            row.map(|value| unseal("sync", value.value())).transpose()
+        self.view(move |at| {
+            let Some(value) = at.txn.open_table(SYNC)?.get(account.0)? else { return Ok(None) };
+            intact(unseal("sync", &account.0.to_be_bytes(), value.value()), &at.metrics)
         })
         .await
     }
@@ -104,11 +109,17 @@ impl Store {
     /// # Errors
     /// [`Error`].
     pub async fn runs(&self, account: AccountId, limit: usize) -> Result<Vec<SyncRun>, Error> {
-        self.view(move |txn| {
-            let first = u64::from(account.0) << 48;
-            let table = txn.open_table(RUNS)?;
-            let range = table.range(first..=first | 0xffff_ffff_ffff)?;
-            range.rev().take(limit).map(|row| unseal("runs", row?.1.value())).collect()
+        self.view(move |at| {
+            let table = at.txn.open_table(RUNS)?;
+            let mut runs = Vec::new();
+            for row in table.range(run_key(account, 0)..=run_key(account, MOST_RUNS))?.rev() {
+                if runs.len() == limit {
+                    break;
+                }
+                let (key, value) = row?;
+                runs.extend(intact(unseal("runs", &key.value().to_be_bytes(), value.value()), &at.metrics)?);
+            }
+            Ok(runs)
         })
         .await
     }
@@ -125,8 +136,8 @@ impl Store {
         to: WallTime,
         cap: u64,
     ) -> Result<u64, Error> {
-        self.view(move |txn| {
-            let calls = txn.open_table(CALLS)?;
+        self.view(move |at| {
+            let calls = at.txn.open_table(CALLS)?;
             let (first, last) = (time_key(account, from), time_key(account, to));
             let mut rows = 0;
             for row in calls.range::<&[u8]>(first.as_slice()..last.as_slice())? {
@@ -136,12 +147,9 @@ impl Store {
                     return Ok(rows);
                 }
             }
-            for row in all_set_aside(txn, account)? {
-                if from.0 <= row.after && row.after < to.0 {
-                    rows += 1;
-                }
-            }
-            Ok(rows)
+            let aside = at.set_aside(account)?;
+            rows += aside.iter().filter(|row| from.0 <= row.after && row.after < to.0).count() as u64;
+            Ok(rows.min(cap))
         })
         .await
     }
@@ -156,16 +164,20 @@ impl Store {
         from: WallTime,
         to: WallTime,
     ) -> Result<HashSet<Sid>, Error> {
-        self.view(move |txn| {
-            let calls = txn.open_table(CALLS)?;
+        self.view(move |at| {
+            let calls = at.txn.open_table(CALLS)?;
             let (first, last) = (time_key(account, from), time_key(account, to));
-            let range = calls.range::<&[u8]>(first.as_slice()..last.as_slice())?;
-            range.map(|row| Ok(read_call_key(row?.0.value())?.2)).collect()
+            let mut sids = HashSet::new();
+            for row in calls.range::<&[u8]>(first.as_slice()..last.as_slice())? {
+                // A key that is damaged names no call.
+                sids.extend(read_call_key(row?.0.value()).ok().map(|(_, _, sid)| sid));
+            }
+            Ok(sids)
         })
         .await
     }
 
-    /// Calls with a task that is due, newest due first: their Sid, where they are filed, and since when.
+    /// Calls with a task that is due, newest due first: their Sid and where they are filed.
     ///
     /// # Errors
     /// [`Error`].
@@ -176,18 +188,17 @@ impl Store {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<(Sid, WallTime)>, Error> {
-        self.view(move |txn| {
-            let agenda = txn.open_table(AGENDA)?;
-            let (first, last) = agenda_range(account, task, now);
-            let range = agenda.range::<&[u8]>(first.as_slice()..last.as_slice())?;
-            range
-                .rev()
-                .take(limit)
-                .map(|row| {
-                    let (created, sid) = read_agenda_key(row?.0.value())?;
-                    Ok((sid, created))
-                })
-                .collect()
+        self.view(move |at| {
+            let agenda = at.txn.open_table(AGENDA)?;
+            let (first, last) = agenda::until(account, task, now);
+            let mut due = Vec::new();
+            for row in agenda.range::<&[u8]>(first.as_slice()..last.as_slice())?.rev() {
+                if due.len() == limit {
+                    break;
+                }
+                due.extend(agenda::read(row?.0.value()).ok().map(|entry| (entry.sid, entry.created)));
+            }
+            Ok(due)
         })
         .await
     }
@@ -197,52 +208,13 @@ impl Store {
     /// # Errors
     /// [`Error`].
     pub async fn next_due(&self, account: AccountId, task: Task) -> Result<Option<Timestamp>, Error> {
-        self.view(move |txn| {
-            let agenda = txn.open_table(AGENDA)?;
-            let (first, last) = agenda_range(account, task, Timestamp(i64::from(u32::MAX) - 1));
-            let mut range = agenda.range::<&[u8]>(first.as_slice()..last.as_slice())?;
-            let Some(entry) = range.next() else { return Ok(None) };
-            let entry = entry?;
-            let due = entry.0.value().get(3..7).and_then(|b| b.try_into().ok()).map(u32::from_be_bytes);
-            Ok(due.map(|due| Timestamp(i64::from(due))))
-        })
-        .await
-    }
-
-    /// What of an account waits.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn summary(&self, account: AccountId, sid: String) -> Result<Summary, Error> {
-        self.view(move |txn| {
-            let agenda = txn.open_table(AGENDA)?;
-            let calls = txn.open_table(CALLS)?;
-            let count = |task| -> Result<u64, Error> {
-                let (first, last) = agenda_range(account, task, Timestamp(i64::from(u32::MAX) - 1));
-                let mut rows = 0;
-                for row in agenda.range::<&[u8]>(first.as_slice()..last.as_slice())? {
-                    row?;
-                    rows += 1;
-                }
-                Ok(rows)
+        self.view(move |at| {
+            let agenda = at.txn.open_table(AGENDA)?;
+            let (first, last) = agenda::whole(account, task);
+            let Some(row) = agenda.range::<&[u8]>(first.as_slice()..last.as_slice())?.next() else {
+                return Ok(None);
             };
-            let (first, last) = agenda_range(account, Task::Settle, Timestamp(i64::from(u32::MAX) - 1));
-            let oldest = match agenda.range::<&[u8]>(first.as_slice()..last.as_slice())?.next() {
-                Some(entry) => {
-                    let (created, call) = read_agenda_key(entry?.0.value())?;
-                    let key = super::codec::call_key(account, created, &call);
-                    let record = calls.get(key.as_slice())?;
-                    let end = record.and_then(|v| decode_call(&key, v.value(), &sid).ok()?.call.end);
-                    Some(end.unwrap_or(created))
-                }
-                None => None,
-            };
-            Ok(Summary {
-                unsettled: count(Task::Settle)?,
-                oldest_unsettled: oldest,
-                unpriced: count(Task::Price)?,
-                set_aside: all_set_aside(txn, account)?.len() as u64,
-            })
+            Ok(agenda::read(row?.0.value()).ok().map(|entry| Timestamp(i64::from(entry.due))))
         })
         .await
     }
@@ -257,14 +229,17 @@ impl Store {
         from: u32,
         to: u32,
     ) -> Result<Vec<(u32, Direction, HourTotals)>, Error> {
-        self.view(move |txn| {
-            let table = txn.open_table(HOURS)?;
+        self.view(move |at| {
+            let table = at.txn.open_table(HOURS)?;
+            let first = Direction::ALL[0];
             let mut all = Vec::new();
-            for row in table.range(hour_key(account, from, 0)..hour_key(account, to, 0))? {
+            for row in table.range(hour_key(account, (from, first))..hour_key(account, (to, first)))? {
                 let (key, value) = row?;
                 let key = key.value();
                 let direction = Direction::from_code(key as u8).ok_or(super::bytes::Malformed)?;
-                all.push(((key >> 8) as u32, direction, unseal("hours", value.value())?));
+                let totals = unseal("hours", &key.to_be_bytes(), value.value());
+                let hour = (key >> 8) as u32;
+                all.extend(intact(totals, &at.metrics)?.map(|totals| (hour, direction, totals)));
             }
             Ok(all)
         })
@@ -276,7 +251,7 @@ impl Store {
     /// # Errors
     /// [`Error`].
     pub async fn set_aside(&self, account: AccountId) -> Result<Vec<SetAside>, Error> {
-        self.view(move |txn| all_set_aside(txn, account)).await
+        self.view(move |at| at.set_aside(account)).await
     }
 
     /// One call by where it is filed.
@@ -290,9 +265,9 @@ impl Store {
         sid: Sid,
         created: WallTime,
     ) -> Result<Option<CallRecord>, Error> {
-        self.view(move |txn| {
-            let key = super::codec::call_key(account, created, &sid);
-            let value = txn.open_table(CALLS)?.get(key.as_slice())?;
+        self.view(move |at| {
+            let key = call_key(account, created, &sid);
+            let value = at.txn.open_table(CALLS)?.get(key.as_slice())?;
             Ok(value.map(|v| decode_call(&key, v.value(), &account_sid)).transpose()?)
         })
         .await
@@ -303,13 +278,13 @@ impl Store {
     /// # Errors
     /// [`Error`].
     pub async fn table_rows(&self) -> Result<[u64; 5], Error> {
-        self.view(|txn| {
+        self.view(|at| {
             Ok([
-                txn.open_table(CALLS)?.len()?,
-                txn.open_table(EXOPHONES)?.len()?,
-                txn.open_table(HOURS)?.len()?,
-                txn.open_table(RUNS)?.len()?,
-                txn.open_table(SET_ASIDE)?.len()?,
+                at.txn.open_table(CALLS)?.len()?,
+                at.txn.open_table(EXOPHONES)?.len()?,
+                at.txn.open_table(HOURS)?.len()?,
+                at.txn.open_table(RUNS)?.len()?,
+                at.txn.open_table(SET_ASIDE)?.len()?,
             ])
         })
         .await
@@ -321,8 +296,8 @@ impl Store {
     /// # Errors
     /// [`Error`].
     pub async fn scrub(&self, from: Vec<u8>, limit: usize) -> Result<(Option<Vec<u8>>, u64), Error> {
-        self.view(move |txn| {
-            let calls = txn.open_table(CALLS)?;
+        self.view(move |at| {
+            let calls = at.txn.open_table(CALLS)?;
             let mut damaged = 0;
             let mut last = None;
             let range = calls
@@ -344,8 +319,16 @@ impl Store {
     }
 }
 
-fn all_set_aside(txn: &ReadTransaction, account: AccountId) -> Result<Vec<SetAside>, Error> {
-    let table = txn.open_table(SET_ASIDE)?;
-    let range = table.range((account.0, 0)..=(account.0, u64::MAX))?;
-    range.map(|row| unseal("set_aside", row?.1.value())).collect()
+impl Reading {
+    /// Rows set aside. One that is damaged is left out: the audit misses it and reads it again.
+    pub(super) fn set_aside(&self, account: AccountId) -> Result<Vec<SetAside>, Error> {
+        let table = self.txn.open_table(SET_ASIDE)?;
+        let mut rows = Vec::new();
+        for row in table.range((account.0, 0)..=(account.0, u64::MAX))? {
+            let (key, value) = row?;
+            let row = unseal("set_aside", &set_aside_bytes(key.value()), value.value());
+            rows.extend(intact(row, &self.metrics)?);
+        }
+        Ok(rows)
+    }
 }

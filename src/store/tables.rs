@@ -3,27 +3,37 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `meta` | name | bytes: layout, histogram edges, marks |
-//! | `accounts` | account sid | [`crate::model::AccountRow`], checksummed |
+//! | `accounts` | account sid | [`crate::model::AccountRow`] |
 //! | `exophones` | account, id | [`crate::model::KnownExoPhone`] |
-//! | `calls` | account, creation time, Sid | compact call, checksummed with its key |
+//! | `calls` | account, creation time, Sid | compact call |
 //! | `sid_index` | hash of account and Sid | creation time |
 //! | `sid_recent` | number of the batch | entries that wait to be merged into `sid_index` |
 //! | `agenda` | account, task, due, creation time, Sid | nothing |
 //! | `totals` | [`crate::model::Series`] | count, seconds or millionths since the first start |
 //! | `base` | the same | what the totals were when this copy was restored; the scrape shows the difference |
 //! | `hours` | account, hour, direction | [`crate::model::HourTotals`] |
-//! | `sync` | account | [`crate::model::SyncState`], checksummed |
+//! | `sync` | account | [`crate::model::SyncState`] |
 //! | `runs` | account, number | [`crate::model::SyncRun`] |
 //! | `set_aside` | account, id | [`crate::model::SetAside`] |
 //!
-//! Keys of several parts are their big-endian bytes in a row, so that ranges work.
+//! Keys of several parts are their big-endian bytes in a row, so that ranges work. Every value carries a
+//! checksum over itself, its table and its key, but for the index and the agenda: what these say is only
+//! believed where the record of the call agrees.
+//!
+//! A value that is damaged is treated by what it is worth. A call is read anew, and counts if the agenda
+//! says that it had not. A roll-up is summed again. A row that was set aside, a run and the state of
+//! reading are read again or left out, with an error in log and metrics. Without its accounts, numbers or
+//! totals no store is opened.
 
 use redb::TableDefinition;
+
+use super::seal::SealedNumber;
+use crate::model::{AccountId, HourKey};
 
 /// Layout of the tables. A store with a higher number is refused, untouched.
 pub const LAYOUT: u64 = 1;
 
-/// Names: `layout`, `restored`, `edges/<family>`, `phone_key`.
+/// Names: `layout`, `restored`, `edges/<family>`.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// Accounts by sid.
 pub(super) const ACCOUNTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("accounts");
@@ -38,9 +48,9 @@ pub(super) const SID_RECENT: TableDefinition<'_, u64, &[u8]> = TableDefinition::
 /// What is to be done about calls, by time.
 pub(super) const AGENDA: TableDefinition<'_, &[u8], ()> = TableDefinition::new("agenda");
 /// Totals.
-pub(super) const TOTALS: TableDefinition<'_, u64, u64> = TableDefinition::new("totals");
+pub(super) const TOTALS: TableDefinition<'_, u64, SealedNumber> = TableDefinition::new("totals");
 /// Totals at the moment of a restore.
-pub(super) const BASE: TableDefinition<'_, u64, u64> = TableDefinition::new("base");
+pub(super) const BASE: TableDefinition<'_, u64, SealedNumber> = TableDefinition::new("base");
 /// Roll-ups: account << 48 | hour << 8 | direction.
 pub(super) const HOURS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("hours");
 /// State of reading.
@@ -53,31 +63,25 @@ pub(super) const SET_ASIDE: TableDefinition<'_, (u16, u64), &[u8]> = TableDefini
 /// Tables whose rows are exported as `exotel_store_records`.
 pub const COUNTED: [&str; 5] = ["calls", "exophones", "hours", "runs", "set_aside"];
 
-/// A stored structure with the checksum of its bytes and of a word for its place.
-pub(super) fn seal<T: serde::Serialize>(place: &str, value: &T) -> Vec<u8> {
-    let mut bytes = postcard::to_allocvec(value).expect("plain structures can be encoded");
-    bytes.extend_from_slice(&checksum(place, &bytes));
-    bytes
+/// Key of an ExoPhone.
+pub(super) fn exophone_key(account: AccountId, id: u16) -> u32 {
+    (u32::from(account.0) << 16) | u32::from(id)
 }
 
-/// Reads what [`seal`] wrote.
-///
-/// # Errors
-/// [`super::Error::Damaged`] if the checksum does not fit.
-pub(super) fn unseal<T: serde::de::DeserializeOwned>(place: &str, bytes: &[u8]) -> Result<T, super::Error> {
-    let damaged = || super::Error::Damaged(format!("a record of {place} does not fit its checksum"));
-    let split = bytes.len().checked_sub(4).ok_or_else(damaged)?;
-    let (body, sum) = bytes.split_at(split);
-    if checksum(place, body) != sum {
-        return Err(damaged());
-    }
-    Ok(postcard::from_bytes(body)?)
+/// Key of a roll-up.
+pub(super) fn hour_key(account: AccountId, (hour, direction): HourKey) -> u64 {
+    (u64::from(account.0) << 48) | (u64::from(hour) << 8) | u64::from(direction.code())
 }
 
-fn checksum(place: &str, body: &[u8]) -> [u8; 4] {
-    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-    hasher.update(place.as_bytes());
-    hasher.update(body);
-    let sum = hasher.digest().to_le_bytes();
-    [sum[0], sum[1], sum[2], sum[3]]
+/// Key of a run.
+pub(super) fn run_key(account: AccountId, number: u64) -> u64 {
+    (u64::from(account.0) << 48) | (number & MOST_RUNS)
+}
+
+/// The highest number of a run.
+pub(super) const MOST_RUNS: u64 = (1 << 48) - 1;
+
+/// The bytes of a set-aside row's key, for its checksum.
+pub(super) fn set_aside_bytes((account, id): (u16, u64)) -> Vec<u8> {
+    [&account.to_be_bytes()[..], &id.to_be_bytes()].concat()
 }

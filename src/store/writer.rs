@@ -1,17 +1,20 @@
 //! The one writer: drains what waits, runs it in one transaction, commits, then answers.
 //!
 //! Callbacks and pages thus share commits, and their rate is far above one sync of the disk each. There is
-//! no artificial delay: a lone operation commits at once.
+//! no artificial delay: a lone operation commits at once. Whatever touches the disk runs on a thread that
+//! may block.
 
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
-use super::engine::{Engine, Group, Queued};
-use super::{Error, Operation, Shared, open};
+use super::engine::{Engine, Queued};
+use super::group::Group;
+use super::{Error, Operation, Shared, open, prepare};
 use crate::metrics::StoreOp;
 
 /// Operations that share a commit at most: bounds the transaction's memory.
@@ -20,13 +23,15 @@ const GROUP: usize = 256;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
-/// Something that has the engine to itself.
-type Alone = Box<dyn FnOnce(&mut Engine) -> Result<(), Error> + Send>;
+/// What failed, for the metric, and how.
+pub(super) type Failed = (StoreOp, Error);
+
+/// Something that needs the engine alone: pruning, accounts.
+type Act = Box<dyn FnOnce(&mut Engine) -> Result<(), Error> + Send>;
 
 pub(super) enum Message {
     Run(Box<dyn Queued>),
-    /// Something that needs the engine alone: pruning, accounts.
-    With(Alone, oneshot::Sender<Result<(), Error>>),
+    With(Act, oneshot::Sender<Result<(), Error>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -63,7 +68,7 @@ pub(super) async fn transact<O: Operation>(
     reply.await.map_err(|_| Error::Closed)?
 }
 
-/// Runs something on the engine between two groups.
+/// Runs something on the engine between two groups; it makes its own transaction.
 pub(super) async fn with_engine(
     queue: &mpsc::Sender<Message>,
     act: impl FnOnce(&mut Engine) -> Result<(), Error> + Send + 'static,
@@ -87,24 +92,20 @@ pub(super) async fn run(shared: Arc<Shared>, engine: Engine, mut messages: mpsc:
     let mut next = None;
     loop {
         let message = match next.take() {
-            Some(message) => message,
+            Some(message) => Some(message),
             // While the file is closed after a fault it is opened again without waiting for work: readers
             // wait for it too.
             None if state.engine.is_none() => tokio::select! {
-                message = messages.recv() => match message {
-                    Some(message) => message,
-                    None => break,
-                },
+                message = messages.recv() => message,
                 () = sleep_until(state.retry_at) => {
-                    state.reopen().await;
+                    // What fails is reported where it fails, and tried again.
+                    drop(state.run(|_| Ok(Vec::new())).await);
                     continue;
                 }
             },
-            None => match messages.recv().await {
-                Some(message) => message,
-                None => break,
-            },
+            None => messages.recv().await,
         };
+        let Some(message) = message else { break };
         match message {
             Message::Run(first) => {
                 let mut group = vec![first];
@@ -121,25 +122,41 @@ pub(super) async fn run(shared: Arc<Shared>, engine: Engine, mut messages: mpsc:
                 state.run_group(group).await;
             }
             Message::With(act, answer) => {
-                let result = state.run(move |engine| act(engine).map(|()| Vec::new())).await;
+                let act = |engine: &mut Engine| {
+                    act(engine).map(|()| Vec::new()).map_err(|error| (StoreOp::Write, error))
+                };
+                let result = state.run(act).await;
                 // As above: the caller may be gone.
                 drop(answer.send(result));
             }
             Message::Close(answer) => {
-                state.shut();
+                state.shut().await;
                 answer.send(()).unwrap_or_default();
                 return;
             }
         }
     }
-    state.shut();
+    state.shut().await;
 }
 
 struct State {
     shared: Arc<Shared>,
+    /// None after a fault, until the file is open again.
     engine: Option<Engine>,
     retry_at: Instant,
     wait: Duration,
+}
+
+/// How a visit to the disk ended.
+enum Visit {
+    /// Well, with these totals changed.
+    Done(Engine, Vec<(u64, u64)>),
+    /// With an error that the file has nothing to do with, or that is confined to a record.
+    Failed(Engine, Failed),
+    /// With an error after which redb refuses further writes. The file was closed.
+    Broken(Failed),
+    /// The file could not be opened again.
+    Shut(Error),
 }
 
 impl State {
@@ -147,7 +164,7 @@ impl State {
         let (mut group, result) = self.run_queue(group).await;
         match result {
             // One of several is at fault: each for itself, so that the others are stored.
-            Err(Error::Damaged(_)) if group.len() > 1 => {
+            Err(Error::Damaged(_) | Error::Fault) if group.len() > 1 => {
                 for operation in group {
                     let (mut one, result) = self.run_queue(vec![operation]).await;
                     if let Some(operation) = one.pop() {
@@ -163,94 +180,111 @@ impl State {
         }
     }
 
+    /// Runs a group and gives it back: its operations are answered whatever happens to the thread.
     async fn run_queue(&mut self, group: Vec<Box<dyn Queued>>) -> (Vec<Box<dyn Queued>>, Result<(), Error>) {
-        let slot = Arc::new(std::sync::Mutex::new(group));
+        let slot = Arc::new(Mutex::new(group));
         let inside = Arc::clone(&slot);
         let result = self
             .run(move |engine| {
-                let mut group = inside.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut group = inside.lock().unwrap_or_else(PoisonError::into_inner);
                 engine.run_group(&mut group)
             })
             .await;
-        let mut group = slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut group = slot.lock().unwrap_or_else(PoisonError::into_inner);
         (std::mem::take(&mut *group), result)
     }
 
-    /// Runs something that blocks on the engine, away from the async threads, and looks after faults.
+    /// Runs something on the engine, away from the async threads, and looks after faults.
     async fn run(
         &mut self,
-        act: impl FnOnce(&mut Engine) -> Result<Vec<(u64, u64)>, Error> + Send + 'static,
+        act: impl FnOnce(&mut Engine) -> Result<Vec<(u64, u64)>, Failed> + Send + 'static,
     ) -> Result<(), Error> {
-        let mut engine = self.engine.take().ok_or(Error::Unavailable {
-            action: "written",
-            reason: "it failed a moment ago and is being opened again".into(),
-        })?;
-        let done = tokio::task::spawn_blocking(move || {
-            let result = std::panic::catch_unwind(AssertUnwindSafe(|| act(&mut engine)));
-            (engine, result)
-        })
-        .await;
-        let Ok((engine, result)) = done else { return Err(Error::Closed) };
-        match result {
-            Ok(Ok(changed)) => {
+        let engine = self.engine.take();
+        if engine.is_none() && Instant::now() < self.retry_at {
+            let reason = "it failed a moment ago".into();
+            return Err(Error::Unavailable { action: "written", reason });
+        }
+        let shared = Arc::clone(&self.shared);
+        let Ok(visit) = spawn_blocking(move || visit(&shared, engine, act)).await else {
+            return Err(Error::Closed);
+        };
+        match visit {
+            Visit::Done(engine, changed) => {
                 self.engine = Some(engine);
                 self.wait = FIRST_RETRY;
                 self.shared.show(&changed);
                 Ok(())
             }
-            Ok(Err(error)) => {
-                self.shared.metrics.failed(StoreOp::Commit);
-                if matches!(error, Error::Unavailable { .. }) {
-                    self.fault(engine, &error.to_string());
-                } else {
-                    tracing::error!(reason = %error, "a store operation failed");
-                    self.engine = Some(engine);
-                }
+            Visit::Failed(engine, (op, error)) => {
+                self.engine = Some(engine);
+                self.shared.metrics.failed(op);
+                tracing::error!(reason = %error, "a store operation failed");
                 Err(error)
             }
-            Err(_) => {
+            Visit::Broken((op, error)) => {
+                self.shared.metrics.failed(op);
+                // A panic is no matter of time; a disk is.
+                if matches!(error, Error::Fault) {
+                    self.retry_at = Instant::now();
+                } else {
+                    self.back_off();
+                }
+                tracing::error!(reason = %error, "the store is opened again");
+                Err(error)
+            }
+            Visit::Shut(error) => {
                 self.shared.metrics.failed(StoreOp::Write);
-                self.fault(engine, "a panic inside the store");
-                Err(Error::Unavailable { action: "written", reason: "an internal fault".into() })
+                self.back_off();
+                tracing::error!(reason = %error, "the store could not be opened again");
+                Err(error)
             }
         }
     }
 
-    /// After a fault redb refuses further writes until the file is opened again.
-    fn fault(&mut self, engine: Engine, reason: &str) {
-        tracing::error!(reason, retry_in_s = self.wait.as_secs(), "the store is opened again");
-        self.shared.db.store(None);
-        drop(engine);
+    fn back_off(&mut self) {
         self.retry_at = Instant::now() + self.wait;
         self.wait = (self.wait * 2).min(LONGEST_RETRY);
     }
 
-    /// Opens the file again, away from the async threads.
-    async fn reopen(&mut self) {
-        let (path, metrics) = (self.shared.path.clone(), self.shared.metrics.clone());
-        let opened = tokio::task::spawn_blocking(move || {
-            open::open(&path)
-                .map_err(|error| error.to_string())
-                .and_then(|db| open::prepare(db, metrics).map_err(|error| error.to_string()))
-        })
-        .await;
-        match opened.unwrap_or_else(|_| Err("its pages contradict each other".into())) {
-            Ok((engine, _)) => {
-                tracing::info!("the store is open again");
-                self.shared.db.store(Some(Arc::clone(&engine.db)));
-                self.engine = Some(engine);
-            }
-            Err(reason) => {
-                self.shared.metrics.failed(StoreOp::Write);
-                self.retry_at = Instant::now() + self.wait;
-                self.wait = (self.wait * 2).min(LONGEST_RETRY);
-                tracing::error!(reason, "the store could not be opened again");
-            }
-        }
-    }
-
-    fn shut(&mut self) {
+    async fn shut(&mut self) {
         self.shared.db.store(None);
-        self.engine = None;
+        let engine = self.engine.take();
+        // Closing writes. An error means that the runtime is ending, and the engine with it.
+        drop(spawn_blocking(move || drop(engine)).await);
     }
+}
+
+/// Opens the file if it is not, and runs something on it. Blocks.
+fn visit(
+    shared: &Shared,
+    engine: Option<Engine>,
+    act: impl FnOnce(&mut Engine) -> Result<Vec<(u64, u64)>, Failed>,
+) -> Visit {
+    let mut engine = match engine.map_or_else(|| reopen(shared), Ok) {
+        Ok(engine) => engine,
+        Err(error) => return Visit::Shut(error),
+    };
+    let failed = match catch_unwind(AssertUnwindSafe(|| act(&mut engine))) {
+        Ok(Ok(changed)) => return Visit::Done(engine, changed),
+        Ok(Err(failed)) if !matches!(failed.1, Error::Unavailable { .. }) => {
+            return Visit::Failed(engine, failed);
+        }
+        Ok(Err(failed)) => failed,
+        Err(_) => (StoreOp::Write, Error::Fault),
+    };
+    // Closed here, before anybody may open it again.
+    shared.db.store(None);
+    drop(catch_unwind(AssertUnwindSafe(|| drop(engine))));
+    Visit::Broken(failed)
+}
+
+fn reopen(shared: &Shared) -> Result<Engine, Error> {
+    let db = open::open(&shared.path)
+        .map_err(|error| Error::Unavailable { action: "opened", reason: error.to_string() })?;
+    let prepared = prepare::prepare(db, shared.metrics.clone())?;
+    tracing::info!("the store is open again");
+    shared.db.store(Some(Arc::clone(&prepared.engine.db)));
+    // A commit that reported an error may have reached the disk all the same.
+    shared.show(&prepared.engine.totals.iter().map(|(key, value)| (*key, *value)).collect::<Vec<_>>());
+    Ok(prepared.engine)
 }

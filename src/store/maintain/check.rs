@@ -1,0 +1,179 @@
+//! `store check`: reads every record and holds it against its checksum and against the others.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
+
+use super::careful;
+use crate::model::{AccountRow, HourTotals, KnownExoPhone, SetAside, SyncRun, SyncState};
+use crate::store::codec::{decode_call, read_call_key, sid_hash};
+use crate::store::group::entries;
+use crate::store::index::Recent;
+use crate::store::open::open_for_reading;
+use crate::store::seal::{unseal, unseal_bytes, unseal_number};
+use crate::store::tables::{
+    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, META, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC,
+    TOTALS, set_aside_bytes,
+};
+use crate::store::{Error, OpenError, agenda};
+
+/// What `store check` found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Calls that were read.
+    pub calls: u64,
+    /// What is wrong, one sentence each; empty = sound.
+    pub faults: Vec<String>,
+}
+
+/// Reads every record and verifies checksums and cross references; works beside an agent.
+/// `progress` is told how many of how many calls are done.
+///
+/// # Errors
+/// [`OpenError`] if the file cannot be opened at all.
+pub fn check(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<CheckReport, OpenError> {
+    let db = open_for_reading(path)?;
+    let mut report = CheckReport::default();
+    // What one table hides must not hide the others.
+    for part in [calls, agenda_entries, structures, numbers] {
+        let outcome = careful(|| part(&db.begin_read()?, &mut report, progress));
+        if let Err(error) = outcome {
+            let fault = match error {
+                Error::Damaged(reason) => reason,
+                other => other.to_string(),
+            };
+            if !report.faults.contains(&fault) {
+                report.faults.push(fault);
+            }
+        }
+    }
+    Ok(report)
+}
+
+fn account_sids(txn: &ReadTransaction) -> Result<BTreeMap<u16, String>, Error> {
+    let mut sids = BTreeMap::new();
+    for row in txn.open_table(ACCOUNTS)?.iter()? {
+        let (sid, value) = row?;
+        let row: AccountRow = unseal("accounts", sid.value().as_bytes(), value.value())?;
+        sids.insert(row.id, sid.value().to_owned());
+    }
+    Ok(sids)
+}
+
+/// Every call: its checksum, its place in the index, its entries on the agenda.
+fn calls(
+    txn: &ReadTransaction,
+    report: &mut CheckReport,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), Error> {
+    let sids = account_sids(txn)?;
+    let table = txn.open_table(CALLS)?;
+    let agenda = txn.open_table(AGENDA)?;
+    let tree = txn.open_table(SID_INDEX)?;
+    let recent = Recent::load(&txn.open_table(SID_RECENT)?)?;
+    let total = table.len()?;
+    let (mut damaged, mut strangers, mut unindexed, mut forgotten, mut listed) =
+        (0u64, 0u64, 0u64, 0u64, 0u64);
+    let mut last: Option<Vec<u8>> = None;
+    let mut disorder = 0u64;
+    for row in table.iter()? {
+        let (key, value) = row?;
+        report.calls += 1;
+        if report.calls.is_multiple_of(10_000) {
+            progress(report.calls, total);
+        }
+        // In a tree whose order is broken, records cannot be found though they are sound.
+        disorder += u64::from(last.as_deref().is_some_and(|last| last >= key.value()));
+        last = Some(key.value().to_vec());
+        let Ok((account, created, sid)) = read_call_key(key.value()) else {
+            damaged += 1;
+            continue;
+        };
+        let account_sid = sids.get(&account.0).map_or("", String::as_str);
+        strangers += u64::from(account_sid.is_empty());
+        let Ok(record) = decode_call(key.value(), value.value(), account_sid) else {
+            damaged += 1;
+            continue;
+        };
+        let place = recent.find(sid_hash(account, &sid), None, &tree)?;
+        unindexed += u64::from(place != Some(created));
+        for entry in entries(&record) {
+            listed += 1;
+            forgotten += u64::from(agenda.get(agenda::key(account, &entry).as_slice())?.is_none());
+        }
+    }
+    progress(report.calls, total);
+    let mut fault = |count: u64, what: &str| {
+        if count > 0 {
+            report.faults.push(format!("{count} {what}"));
+        }
+    };
+    fault(damaged, "calls do not fit their checksum");
+    fault(disorder, "calls stand out of order");
+    fault(report.calls.abs_diff(total), "calls more or fewer than the table says");
+    fault(strangers, "calls belong to an account that is not known");
+    fault(unindexed, "calls cannot be found by their Sid");
+    fault(forgotten, "tasks of calls are missing on the agenda");
+    if damaged == 0 && forgotten == 0 {
+        fault(agenda.len()?.saturating_sub(listed), "tasks on the agenda belong to no call");
+    }
+    Ok(())
+}
+
+/// Every entry of the agenda can be read.
+fn agenda_entries(
+    txn: &ReadTransaction,
+    report: &mut CheckReport,
+    _: &mut dyn FnMut(u64, u64),
+) -> Result<(), Error> {
+    let mut unreadable = 0u64;
+    for row in txn.open_table(AGENDA)?.iter()? {
+        unreadable += u64::from(agenda::read(row?.0.value()).is_err());
+    }
+    if unreadable > 0 {
+        report.faults.push(format!("{unreadable} tasks on the agenda cannot be read"));
+    }
+    Ok(())
+}
+
+/// Every other record fits its checksum.
+fn structures(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(u64, u64)) -> Result<(), Error> {
+    for row in txn.open_table(EXOPHONES)?.iter()? {
+        let (key, value) = row?;
+        unseal::<KnownExoPhone>("exophones", &key.value().to_be_bytes(), value.value())?;
+    }
+    for row in txn.open_table(SYNC)?.iter()? {
+        let (key, value) = row?;
+        unseal::<SyncState>("sync", &key.value().to_be_bytes(), value.value())?;
+    }
+    for row in txn.open_table(HOURS)?.iter()? {
+        let (key, value) = row?;
+        unseal::<HourTotals>("hours", &key.value().to_be_bytes(), value.value())?;
+    }
+    for row in txn.open_table(SET_ASIDE)?.iter()? {
+        let (key, value) = row?;
+        unseal::<SetAside>("set_aside", &set_aside_bytes(key.value()), value.value())?;
+    }
+    for row in txn.open_table(RUNS)?.iter()? {
+        let (key, value) = row?;
+        unseal::<SyncRun>("runs", &key.value().to_be_bytes(), value.value())?;
+    }
+    Ok(())
+}
+
+fn numbers(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(u64, u64)) -> Result<(), Error> {
+    for (name, table) in [("totals", TOTALS), ("base", BASE)] {
+        for row in txn.open_table(table)?.iter()? {
+            let (key, value) = row?;
+            unseal_number(name, &key.value().to_be_bytes(), &value.value())?;
+        }
+    }
+    for row in txn.open_table(META)?.iter()? {
+        let (name, value) = row?;
+        if name.value() != "restored" {
+            unseal_bytes("meta", name.value().as_bytes(), value.value())?;
+        }
+    }
+    Ok(())
+}
