@@ -138,7 +138,8 @@ impl Upkeep {
             let Ok(Some(state)) = self.store.sync_state(account.id).await else { continue };
             let keep = i64::try_from(self.retention.as_secs()).unwrap_or(i64::MAX);
             let runs = i64::try_from(self.runs.as_secs()).unwrap_or(i64::MAX);
-            let floor = account.wall_now().plus(-keep).min(state.watermark());
+            // From the watermark, not from the machine's clock: one that ran ahead must not remove anything.
+            let floor = account.wall_now().min(state.watermark()).plus(-keep);
             let before = self.clock.now().plus(-runs);
             match self.store.prune(account.id, &account.config.sid, floor, before).await {
                 Ok(()) => {

@@ -45,6 +45,7 @@ pub async fn run(account: Arc<Account>, wishes: Wishes, shutdown: CancellationTo
             Ok(state) => break state,
             Err(error) => {
                 account.failed(&error.to_string());
+                account.status().sync_failed = true;
                 tokio::select! {
                     () = shutdown.cancelled() => return,
                     () = tokio::time::sleep(account.beat(60)) => {}
@@ -150,13 +151,10 @@ impl Reader {
                 Some(answer) = self.answers.join_next(), if !self.answers.is_empty() => match answer {
                     Ok(Answer::Page(slice, result)) => self.page(slice, result).await,
                     Ok(Answer::Audit(unit, round, result)) => self.audited(unit, round, result).await,
+                    Err(error) if error.is_cancelled() => {}
                     Err(error) => {
-                        // A panic in a request: nothing tells which, so every reading starts anew.
                         tracing::error!(reason = %error, "a reading of calls stopped unexpectedly");
-                        self.answers.abort_all();
-                        self.readings.clear();
-                        self.auditing = false;
-                        self.end_live(Some("a reading stopped unexpectedly".into())).await;
+                        self.start_over().await;
                     }
                 },
                 () = sleep_until(self.audit_at), if !self.auditing => {
@@ -167,6 +165,22 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// After a panic in a request every reading starts anew on the next tick, and an audit waits a little:
+    /// one that panics each time must not take the readings with it again and again.
+    async fn start_over(&mut self) {
+        let message = "a reading stopped unexpectedly";
+        self.answers = JoinSet::new();
+        self.readings.clear();
+        self.queue.clear();
+        self.auditing = false;
+        self.audit_at = Instant::now() + self.account.beat(10);
+        if let Some(gap) = &mut self.gap {
+            gap.error.get_or_insert_with(|| message.to_owned());
+        }
+        self.end_live(Some(message.to_owned())).await;
+        self.end_if_done().await;
     }
 
     /// Begins a run, or extends the head if one is under way.
@@ -191,6 +205,7 @@ impl Reader {
             Ok(id) => id,
             Err(error) => {
                 self.account.failed(&error.to_string());
+                self.account.status().sync_failed = true;
                 return;
             }
         };
@@ -206,6 +221,8 @@ impl Reader {
             }
         };
         self.account.status().whole = self.mode == Mode::Whole;
+        // An answer may have told that the machine's clock is wrong.
+        let now = self.account.wall_now();
         plan::begin_tick(&mut self.state, now, &self.settings, self.mode);
         self.queue = plan::jobs(&self.state, now, &self.settings, self.mode)
             .into_iter()
@@ -232,15 +249,19 @@ impl Reader {
             let asked = self.account.asks_details();
             let page = match self.account.calls(&query(asked), Priority::Sync).await {
                 Err(error) if error.status == Some(400) && self.state.details_inline.is_none() => {
-                    // Perhaps the bulk API takes no `details` at all.
-                    self.state.details_inline = Some(false);
-                    self.show();
-                    self.account.calls(&query(false), Priority::Sync).await
+                    // Perhaps the bulk API takes no `details` at all: it does not, if it answers without.
+                    let plain = self.account.calls(&query(false), Priority::Sync).await;
+                    if plain.is_ok() {
+                        self.state.details_inline = Some(false);
+                        self.show();
+                    }
+                    plain
                 }
                 result => result,
             }
             .map_err(|e| e.message)?;
-            let total = page.total.unwrap_or(page.rows.len() as u64);
+            // Without a total, a further page is all that is known of the rest.
+            let total = page.total.unwrap_or(if page.next.is_some() { u64::MAX } else { 0 });
             let mut batch = Page::new(self.account.context(), page.rows, Origin::Page);
             batch.window = Some(window);
             self.account.take_in(batch).await.map_err(|e| e.to_string())?;
@@ -425,6 +446,13 @@ impl Reader {
         if error.status == Some(400) && age > EDGE {
             tracing::warn!(from = %job.window.from, "Exotel does not show calls that old any more; they are left out");
             plan::end_pass(&mut self.state, job.slice, self.account.wall_now());
+            let record = if job.priority == Priority::Heal { &mut self.gap } else { &mut self.live };
+            if let Some(record) = record {
+                let message = || {
+                    format!("calls created before {} are too old for Exotel and were left out", job.window.to)
+                };
+                record.error.get_or_insert_with(message);
+            }
             self.count_cut().await;
             return self.end_if_done().await;
         }
@@ -529,6 +557,11 @@ impl Reader {
         self.auditing = false;
         let audited = match result {
             Ok(audited) => audited,
+            Err(NotAudited::Exotel(error)) if error.status == Some(400) => {
+                // It will not be answered any better: near six months back Exotel shows nothing any more.
+                self.account.failed(&error.message);
+                Audited { result: AuditResult::Failed, found: 0 }
+            }
             Err(NotAudited::Exotel(error)) => {
                 self.audit_at = Instant::now() + self.account.beat(10);
                 self.account.failed(&error.message);
@@ -565,7 +598,10 @@ impl Reader {
         let mut status = self.account.status();
         status.watermark = Some(instant(&self.account, self.state.watermark()));
         status.details_inline = self.state.details_inline;
-        status.head = Some(instant(&self.account, self.state.head()));
+        // What was read once stays read while it is read again as a whole.
+        let head = instant(&self.account, self.state.head());
+        let now = self.account.now();
+        status.head = Some(status.head.map_or(head, |before| before.min(now).max(head)));
         status.last_success = Some(self.state.last_success.map_or(first_start, crate::model::Timestamp));
     }
 }
@@ -581,5 +617,10 @@ fn details_shown(rows: &[Row]) -> Option<bool> {
     if calls().any(|call| call.details.is_some()) {
         return Some(true);
     }
-    calls().any(|call| needs_details(call)).then_some(false)
+    // Details may come later than the row: only a call about which all else is known can tell.
+    calls()
+        .any(|call| {
+            needs_details(call) && call.end.is_some() && call.duration.is_some() && call.price.is_some()
+        })
+        .then_some(false)
 }

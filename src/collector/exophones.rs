@@ -48,7 +48,7 @@ async fn read(account: &Account, failures: u32) -> bool {
     let now = account.now();
     let known = account.status().exophones.clone();
     let mut phones = known.clone();
-    let read = listed.is_ok();
+    let mut read = listed.is_ok();
     match listed {
         Ok(listed) => {
             let count = listed.len() as u64;
@@ -62,6 +62,7 @@ async fn read(account: &Account, failures: u32) -> bool {
                 if let Err(error) = account.store.transact(write).await {
                     account.failed(&error.to_string());
                     phones = known;
+                    read = false;
                 }
             }
             account.status().exophones_listed = Some(count);

@@ -106,10 +106,7 @@ fn make(txn: &WriteTransaction) -> Result<BTreeMap<u64, u64>, Error> {
     numbers("base", &base)
 }
 
-fn numbers(
-    name: &str,
-    table: &(impl ReadableTable<u64, SealedNumber> + ReadableTableMetadata),
-) -> Result<BTreeMap<u64, u64>, Error> {
+fn numbers(name: &str, table: &impl ReadableTable<u64, SealedNumber>) -> Result<BTreeMap<u64, u64>, Error> {
     table
         .iter()?
         .map(|row| {

@@ -229,7 +229,7 @@ impl State {
                 } else {
                     self.back_off();
                 }
-                tracing::error!(reason = %error, "the store is opened again");
+                tracing::error!(reason = %error, "the store was closed after a fault and is opened again");
                 Err(error)
             }
             Visit::Shut(error) => {
