@@ -199,7 +199,7 @@ fn sip_hold(record: &CallRecord, rules: &Rules) -> Timestamp {
 /// When a leg whose root was not found counts as a call of its own: the look-back after its creation.
 /// One that was first read when that had passed already was read from a backlog, in which its root may
 /// come hours later.
-pub fn orphaned_at(record: &CallRecord, rules: &Rules) -> Timestamp {
+fn orphaned_at(record: &CallRecord, rules: &Rules) -> Timestamp {
     let by_creation = record.call.created.to_timestamp(rules.offset).plus(rules.lookback);
     let seen = record.book.first_seen;
     if seen < by_creation {

@@ -36,7 +36,7 @@ use arc_swap::ArcSwapOption;
 use redb::Database;
 use tokio::sync::mpsc;
 
-pub use batch::{Due, Held, Lost, Operation, Wants, WriteSet};
+pub use batch::{Due, Held, LONGEST_CHAIN, Lost, Operation, Wants, WriteSet};
 pub use error::{Error, OpenError};
 pub use maintain::{CheckReport, Stats, TableStats, backup, check, compact, restore, stats};
 pub use summary::Summary;
