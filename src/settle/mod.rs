@@ -135,27 +135,26 @@ fn try_settle(
             Root::Missing => {}
         }
     }
+    let place = around.directory.place(record.call.exophone.as_deref(), record.book.first_seen, around.now);
+    // Asked for as soon as the number is seen, so that the call does not wait for the list in the end.
+    let wanted = if place == Place::NotYet { Wanted::ExoPhones } else { Wanted::Nothing };
     if !record.call.is_over() || around.now < sip_hold(record, rules) {
-        return Wanted::Nothing;
+        return wanted;
     }
     if !is_complete(record) && !deadline_reached(record, rules, around) {
-        return Wanted::Nothing;
+        return wanted;
     }
-    match around.directory.place(record.call.exophone.as_deref(), record.book.first_seen, around.now) {
-        Place::Counts(exophone) => {
-            if needs_details(&record.call) && record.book.details == DetailsState::Missing {
-                record.book.details = if record.book.details_tries >= MAX_DETAILS_TRIES {
-                    DetailsState::Failed
-                } else {
-                    DetailsState::Skipped
-                };
-            }
-            amounts::settle_root(account, record, exophone, rules, around.now, deltas);
-            Wanted::Nothing
+    if let Place::Counts(exophone) = place {
+        if needs_details(&record.call) && record.book.details == DetailsState::Missing {
+            record.book.details = if record.book.details_tries >= MAX_DETAILS_TRIES {
+                DetailsState::Failed
+            } else {
+                DetailsState::Skipped
+            };
         }
-        Place::From(..) => Wanted::Nothing,
-        Place::NotYet => Wanted::ExoPhones,
+        amounts::settle_root(account, record, exophone, rules, around.now, deltas);
     }
+    wanted
 }
 
 /// Everything that will ever be known is known.

@@ -356,3 +356,44 @@ async fn rows_without_a_readable_time_lie_within_the_window_that_was_asked_for()
     bench.take(page).await;
     assert_eq!(bench.store.set_aside(bench.account).await.expect("rows"), []);
 }
+
+#[tokio::test]
+async fn calls_of_any_time_are_filed_found_and_counted() {
+    let mut bench = Bench::new().await;
+    let last = i64::from(u32::MAX);
+    for at in [0, 1, 946_684_800, 4_102_444_799, last] {
+        for now in [0, 4_102_444_799, last] {
+            bench.now = Timestamp(now);
+            let mut context = bench.context();
+            context.live_from = WallTime(0);
+            let mut call = waiting(&format!("c{at}x{now}"), 0);
+            (call.created, call.price) = (WallTime(at), Some(i64::MAX));
+            (call.end, call.duration) = (Some(WallTime(i64::MAX)), Some(u32::MAX));
+            for _ in 0..2 {
+                let page = Page::new(context.clone(), vec![Row::Call(Box::new(call.clone()))], Origin::Page);
+                bench.store.transact(page).await.expect("stored");
+            }
+            let found = bench.store.call_at(bench.account, SID.into(), call.sid.clone(), call.created).await;
+            assert_eq!(found.expect("a read").expect("it is there").call, call);
+        }
+    }
+    bench.now = Timestamp(i64::MAX / 2);
+    bench.tasks().await;
+    assert_eq!(bench.total(Family::Calls), 15);
+    bench.check();
+    bench.reopen().await;
+    assert_eq!(bench.hours().await.values().map(HourTotals::calls).sum::<i64>(), 15);
+}
+
+#[tokio::test]
+async fn what_waits_is_counted_and_the_oldest_is_the_one_created_first() {
+    let mut bench = Bench::new().await;
+    bench.now = START.plus(5 * MINUTE);
+    let mut old = waiting("old", 10);
+    // Its deadline comes last.
+    old.end = Some(wall(3 * HOUR));
+    bench.read(vec![waiting("young", 100), old, leg_of("nobody", "leg", 5), missed("counted", 1)]).await;
+    let summary = bench.store.summary(bench.account, SID.into()).await.expect("a summary");
+    assert_eq!((summary.unsettled, summary.unpriced, summary.set_aside), (2, 0, 0));
+    assert_eq!(summary.oldest_unsettled, Some(wall(3 * HOUR)));
+}

@@ -16,9 +16,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::metrics::{BuildInfo, Metrics};
 use crate::model::series::Series;
-use crate::model::{
-    AccountId, CallRecord, Direction, Family, Observation, Sid, Status, Timestamp, UtcOffset, WallTime,
-};
+use crate::model::{CallRecord, Direction, Family, Observation, Sid, Status, Timestamp, UtcOffset, WallTime};
 
 pub(crate) const SID: &str = "exampleacct1";
 const IST: UtcOffset = UtcOffset(19_800);
