@@ -325,6 +325,46 @@ mod tests {
     }
 
     #[test]
+    fn oddities_of_many_rows_stay_within_the_bounds_of_one() {
+        let odd = |n: i64| {
+            let mut row = said(Status::Completed, 10 + n);
+            row.odd = (0..30).map(|i| (format!("Key{:03}", (n * 7 + i) % 400), "x".repeat(40))).collect();
+            row.odd.push(("Price".into(), "\"much\"".into()));
+            row.odd.sort();
+            row
+        };
+        let rows: Vec<Observation> = (0..100).map(odd).collect();
+        let record = fold(&rows);
+        let bytes: usize = record.call.odd.iter().map(|(name, raw)| name.len() + raw.len()).sum();
+        assert!(record.call.odd.len() <= MAX_ODD + 1 && bytes <= MAX_ODD_BYTES + 20, "{bytes}");
+        assert!(record.call.odd.iter().any(|(name, _)| name == LEFT_OUT));
+        // What was left out once does not make the same rows say something new for ever.
+        let mut held = record;
+        for _ in 0..3 {
+            for row in &rows[98..] {
+                held = merge(Some(&held), row, Origin::Page, EPOCH, NOW).record;
+            }
+        }
+        for row in &rows[98..] {
+            assert_eq!(merge(Some(&held), row, Origin::Page, EPOCH, NOW).effect, Effect::Unchanged);
+        }
+    }
+
+    #[test]
+    fn an_oddity_of_any_field_goes_once_it_can_be_read() {
+        let mut odd = said(Status::Other, 10);
+        let names =
+            ["AnsweredBy", "From", "Leg1Status", "ParentCallSid", "PhoneNumberSid", "Status", "To", "Uri"];
+        odd.odd = names.iter().map(|name| ((*name).to_owned(), "[]".to_owned())).collect();
+        let mut good = said(Status::Completed, 20);
+        good.answered_by = Some(crate::model::AnsweredBy::Human);
+        (good.to, good.from, good.uri) = (Some("1".into()), Some("2".into()), Some("/".into()));
+        (good.parent, good.exophone) = (Sid::parse("p"), Some("3".into()));
+        good.details = Some(Details { leg1: Some(LegStatus::Busy), ..Details::default() });
+        assert_eq!(fold(&[odd, good]).call.odd, []);
+    }
+
+    #[test]
     fn details_of_a_running_call_are_not_taken_for_final() {
         let mut row = said(Status::InProgress, 10);
         row.details = Some(Details { leg1: Some(LegStatus::InProgress), ..Details::default() });

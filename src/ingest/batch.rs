@@ -9,8 +9,8 @@ use crate::model::{
     CallRecord, DetailsState, ExoPhoneId, HourKey, HourTotals, Observation, Sid, Task, WallTime,
 };
 use crate::reconcile::{Effect, Origin, merge};
-use crate::settle::{Deltas, InVain, Root, Wanted, details_in_vain, is_due, orphaned_at, settle, silent};
-use crate::store::{Held, Lost, WriteSet};
+use crate::settle::{Deltas, InVain, Root, Wanted, details_in_vain, is_due, settle, silent};
+use crate::store::{Held, LONGEST_CHAIN, Lost, WriteSet};
 
 /// Records as they were and as they are.
 pub(super) struct Batch<'c> {
@@ -145,14 +145,27 @@ impl<'c> Batch<'c> {
         match root.book.settled {
             _ if !root.book.live => Root::NotLive,
             Some(settled) => Root::Settled(settled),
-            // Legs that name each other in a circle have no root; each would wait for the other for ever.
-            None if root.call.leg_of().is_some()
-                && self.context.now >= orphaned_at(root, &self.context.rules) =>
-            {
-                Root::Missing
-            }
+            // Each would wait for the other for ever.
+            None if self.in_circle(&record.call.sid, root) => Root::Missing,
             None => Root::Waiting,
         }
+    }
+
+    /// Whether the legs above a call lead back to it: then none of them has a root.
+    fn in_circle(&self, sid: &Sid, root: &CallRecord) -> bool {
+        let mut above = root;
+        for _ in 0..LONGEST_CHAIN {
+            match above.call.leg_of() {
+                Some(next) if next == sid => return true,
+                Some(next) => match self.now.get(next) {
+                    Some(record) if record.book.settled.is_none() => above = record,
+                    _ => return false,
+                },
+                None => return false,
+            }
+        }
+        // Exotel knows legs, and no legs of legs of legs.
+        true
     }
 
     pub(super) fn finish(mut self) -> WriteSet {

@@ -137,27 +137,26 @@ fn try_settle(
             Root::Missing => {}
         }
     }
+    let place = around.directory.place(record.call.exophone.as_deref(), record.book.first_seen, around.now);
+    // Asked for as soon as the number is seen, so that the call does not wait for the list in the end.
+    let wanted = if place == Place::NotYet { Wanted::ExoPhones } else { Wanted::Nothing };
     if !record.call.is_over() || around.now < sip_hold(record, rules) {
-        return Wanted::Nothing;
+        return wanted;
     }
     if !is_complete(record) && !deadline_reached(record, rules, around) {
-        return Wanted::Nothing;
+        return wanted;
     }
-    match around.directory.place(record.call.exophone.as_deref(), record.book.first_seen, around.now) {
-        Place::Counts(exophone) => {
-            if needs_details(&record.call) && record.book.details == DetailsState::Missing {
-                record.book.details = if record.book.details_tries >= MAX_DETAILS_TRIES {
-                    DetailsState::Failed
-                } else {
-                    DetailsState::Skipped
-                };
-            }
-            amounts::settle_root(account, record, exophone, rules, around.now, deltas);
-            Wanted::Nothing
+    if let Place::Counts(exophone) = place {
+        if needs_details(&record.call) && record.book.details == DetailsState::Missing {
+            record.book.details = if record.book.details_tries >= MAX_DETAILS_TRIES {
+                DetailsState::Failed
+            } else {
+                DetailsState::Skipped
+            };
         }
-        Place::From(..) => Wanted::Nothing,
-        Place::NotYet => Wanted::ExoPhones,
+        amounts::settle_root(account, record, exophone, rules, around.now, deltas);
     }
+    wanted
 }
 
 /// Everything that will ever be known is known.
@@ -201,7 +200,7 @@ fn sip_hold(record: &CallRecord, rules: &Rules) -> Timestamp {
 /// When a leg whose root was not found counts as a call of its own: the look-back after its creation.
 /// One that was first read when that had passed already was read from a backlog, in which its root may
 /// come hours later.
-pub fn orphaned_at(record: &CallRecord, rules: &Rules) -> Timestamp {
+fn orphaned_at(record: &CallRecord, rules: &Rules) -> Timestamp {
     let by_creation = record.call.created.to_timestamp(rules.offset).plus(rules.lookback);
     let seen = record.book.first_seen;
     if seen < by_creation {

@@ -45,10 +45,13 @@ pub struct Due {
     pub limit: usize,
 }
 
+/// Steps from leg to root that are followed at most.
+pub const LONGEST_CHAIN: usize = 8;
+
 /// What the store held.
 #[derive(Debug, Default)]
 pub struct Held {
-    /// Known calls, among them the roots of those that have a parent and have not settled.
+    /// Known calls, among them the roots of those that have a parent and have not settled, and theirs.
     pub calls: HashMap<Sid, CallRecord>,
     /// Calls known to exist whose record was lost to damage.
     pub lost: HashMap<Sid, Lost>,

@@ -6,7 +6,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::Error;
 use super::agenda::{self, Agenda, Entry, due_seconds};
-use super::batch::{Due, Held, Lost, Wants, WriteSet};
+use super::batch::{Due, Held, LONGEST_CHAIN, Lost, Wants, WriteSet};
 use super::codec::{call_key, decode_call, encode_call, read_call_key, sid_hash, time_key};
 use super::engine::Engine;
 use super::error::intact;
@@ -74,14 +74,20 @@ impl<'e, 'txn> Group<'e, 'txn> {
         if let Some(due) = &wants.due {
             self.hold_due(account, due, &mut held)?;
         }
-        let roots: Vec<Sid> = held
-            .calls
-            .values()
-            .filter(|r| r.book.settled.is_none())
-            .filter_map(|r| r.call.leg_of().cloned())
-            .collect();
-        for root in roots {
-            self.hold(account, &root, None, &mut held)?;
+        let mut tried = HashSet::new();
+        for _ in 0..LONGEST_CHAIN {
+            let waiting = held.calls.values().filter(|r| r.book.settled.is_none());
+            let roots: Vec<Sid> = waiting
+                .filter_map(|r| r.call.leg_of())
+                .filter(|sid| !held.calls.contains_key(*sid) && tried.insert((*sid).clone()))
+                .cloned()
+                .collect();
+            if roots.is_empty() {
+                break;
+            }
+            for root in roots {
+                self.hold(account, &root, None, &mut held)?;
+            }
         }
         let set_aside = self.txn.open_table(SET_ASIDE)?;
         held.any_set_aside = set_aside.range((account.0, 0)..=(account.0, u64::MAX))?.next().is_some();

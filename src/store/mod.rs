@@ -36,13 +36,14 @@ use arc_swap::ArcSwapOption;
 use redb::Database;
 use tokio::sync::mpsc;
 
-pub use batch::{Due, Held, Lost, Operation, Wants, WriteSet};
+pub use batch::{Due, Held, LONGEST_CHAIN, Lost, Operation, Wants, WriteSet};
 pub use error::{Error, OpenError};
 pub use maintain::{CheckReport, Stats, TableStats, backup, check, compact, restore, stats};
 pub use summary::Summary;
 pub use tables::{COUNTED, LAYOUT};
 
 use crate::metrics::StoreMetrics;
+use crate::model::AccountId;
 use crate::model::series::Totals;
 
 /// Cache of redb. The default of 1 GiB would fill with pages that are read once; 16 MiB hold the hot part
@@ -67,6 +68,8 @@ struct Shared {
     totals: Mutex<Arc<BTreeMap<u64, u64>>>,
     /// Totals at the moment of a restore; taken off what is shown.
     base: BTreeMap<u64, u64>,
+    /// What waited when somebody last asked.
+    summaries: Mutex<BTreeMap<AccountId, summary::Known>>,
     metrics: StoreMetrics,
 }
 
@@ -114,6 +117,11 @@ impl Shared {
     /// Held for map look-ups only, never across I/O or an await.
     fn totals(&self) -> MutexGuard<'_, Arc<BTreeMap<u64, u64>>> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Likewise.
+    fn summaries(&self) -> MutexGuard<'_, BTreeMap<AccountId, summary::Known>> {
+        self.summaries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn show(&self, changed: &[(u64, u64)]) {

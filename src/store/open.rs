@@ -39,6 +39,7 @@ impl Store {
             db: ArcSwapOption::new(Some(Arc::clone(&prepared.engine.db))),
             totals: Mutex::default(),
             base: prepared.base,
+            summaries: Mutex::default(),
             metrics: options.metrics,
         });
         shared.show(&prepared.engine.totals.iter().map(|(key, value)| (*key, *value)).collect::<Vec<_>>());

@@ -1,10 +1,12 @@
 //! What waits, for gauges.
 
+use std::time::{Duration, Instant};
+
 use redb::ReadableTable;
 
 use super::agenda::{self, Entry};
 use super::codec::{call_key, decode_call};
-use super::tables::{AGENDA, CALLS};
+use super::tables::{AGENDA, CALLS, SET_ASIDE};
 use super::{Error, Store};
 use crate::model::{AccountId, Task, WallTime};
 
@@ -21,12 +23,41 @@ pub struct Summary {
     pub set_aside: u64,
 }
 
+/// A summary that was made, and what it cost.
+#[derive(Debug)]
+pub(super) struct Known {
+    summary: Summary,
+    at: Instant,
+    took: Duration,
+}
+
+impl Known {
+    /// Below this, counting is no matter.
+    const CHEAP: Duration = Duration::from_millis(10);
+
+    fn is_fresh(&self) -> bool {
+        self.took > Self::CHEAP && self.at.elapsed() < self.took * 20
+    }
+}
+
 impl Store {
-    /// What of an account waits.
+    /// What of an account waits. Where much does, counting takes its time: then the answer may be as old as
+    /// keeps it within a twentieth of all time.
     ///
     /// # Errors
     /// [`Error`].
     pub async fn summary(&self, account: AccountId, sid: String) -> Result<Summary, Error> {
+        if let Some(known) = self.shared.summaries().get(&account).filter(|known| known.is_fresh()) {
+            return Ok(known.summary.clone());
+        }
+        let began = Instant::now();
+        let summary = self.count_what_waits(account, sid).await?;
+        let known = Known { summary: summary.clone(), at: Instant::now(), took: began.elapsed() };
+        self.shared.summaries().insert(account, known);
+        Ok(summary)
+    }
+
+    async fn count_what_waits(&self, account: AccountId, sid: String) -> Result<Summary, Error> {
         self.view(move |at| {
             let table = at.txn.open_table(AGENDA)?;
             let (unsettled, oldest) = count(&table, account, Task::Settle)?;
@@ -40,7 +71,12 @@ impl Store {
                 }
                 None => None,
             };
-            let set_aside = at.set_aside(account)?.len() as u64;
+            let rows = at.txn.open_table(SET_ASIDE)?;
+            let mut set_aside = 0;
+            for row in rows.range((account.0, 0)..=(account.0, u64::MAX))? {
+                row?;
+                set_aside += 1;
+            }
             Ok(Summary { unsettled, oldest_unsettled, unpriced, set_aside })
         })
         .await

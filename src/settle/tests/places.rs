@@ -37,6 +37,19 @@ fn an_unknown_number_waits_for_one_reading_of_the_list() {
 }
 
 #[test]
+fn the_list_is_asked_for_when_an_unknown_number_is_first_seen() {
+    let mut world = World::new();
+    let mut call = stranger();
+    call.price = None;
+    world.told(5 * MINUTE, &call);
+    assert_eq!((world.settled_at(), world.wanted), (None, Wanted::ExoPhones), "long before it counts");
+    read_list(&mut world, 6 * MINUTE, &[]);
+    world.pass(HOUR);
+    assert_eq!(world.settled_at(), Some(35 * MINUTE), "and it need not wait any longer");
+    assert_eq!(world.wanted, Wanted::Nothing);
+}
+
+#[test]
 fn a_number_that_the_reading_brings_counts_after_its_series_were_seen_as_0() {
     let mut world = World::new();
     world.told(5 * MINUTE, &stranger());
