@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use redb::{
-    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, TableError, WriteTransaction,
-};
+use redb::{Database, ReadableDatabase, ReadableTable, Table, TableError, WriteTransaction};
 
 use super::engine::{Engine, Known};
 use super::index::Recent;

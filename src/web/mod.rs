@@ -153,7 +153,7 @@ async fn ready(State(web): State<Arc<Web>>) -> (StatusCode, &'static str) {
 async fn reload(State(web): State<Arc<Web>>) -> (StatusCode, String) {
     let Lifecycle::Enabled(reload) = &web.lifecycle else {
         let text = "The lifecycle API is not enabled: start exotel-exporter with --web.enable-lifecycle, \
-                    or send SIGHUP.\n";
+                    or restart it.\n";
         return (StatusCode::FORBIDDEN, text.to_owned());
     };
     match reload().await {

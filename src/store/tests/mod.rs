@@ -100,6 +100,7 @@ fn context(account: AccountId, now: Timestamp) -> crate::ingest::Context {
         live_from: wall(0),
         prune_floor: WallTime(0),
         directory: Arc::new(crate::model::Directory::new(&[], Some(Timestamp(i64::MAX)), 500)),
+        up_since: Timestamp(0),
         api_answered: Some(now),
         now,
     }
