@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use redb::{
-    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, TableError, WriteTransaction,
-};
+use redb::{Database, ReadableDatabase, ReadableTable, Table, TableError, WriteTransaction};
 
 use super::engine::{Engine, Known};
 use super::index::Recent;
@@ -106,10 +104,7 @@ fn make(txn: &WriteTransaction) -> Result<BTreeMap<u64, u64>, Error> {
     numbers("base", &base)
 }
 
-fn numbers(
-    name: &str,
-    table: &(impl ReadableTable<u64, SealedNumber> + ReadableTableMetadata),
-) -> Result<BTreeMap<u64, u64>, Error> {
+fn numbers(name: &str, table: &impl ReadableTable<u64, SealedNumber>) -> Result<BTreeMap<u64, u64>, Error> {
     table
         .iter()?
         .map(|row| {

@@ -267,7 +267,7 @@ async fn retention_leaves_no_task_behind_and_spares_what_is_not_counted() {
     bench.read(vec![unpriced, leg_of("nobody", "leg", 1)]).await;
     bench.now = START.plus(2 * HOUR);
     bench.tasks().await;
-    assert_eq!(bench.store.next_due(bench.account, Task::Price).await.expect("a read").is_some(), true);
+    assert!(bench.store.next_due(bench.account, Task::Price).await.expect("a read").is_some());
     let mut held = waiting("held", 100);
     held.end = Some(wall(2 * HOUR));
     bench.read(vec![held, missed("counted", 101)]).await;

@@ -64,10 +64,8 @@ impl Naive {
         let mut before: BTreeMap<String, (Observation, DetailsState)> = BTreeMap::new();
         let named = rows.iter().map(|r| r.sid.to_string());
         for name in named.chain(asked_details.iter().chain(refused).map(ToString::to_string)) {
-            if let Some(call) = self.calls.get(&name) {
-                if call.settled.is_some() {
-                    before.entry(name.clone()).or_insert((call.view.clone(), call.details));
-                }
+            if let Some(call) = self.calls.get(&name).filter(|call| call.settled.is_some()) {
+                before.entry(name.clone()).or_insert((call.view.clone(), call.details));
             }
             if !touched.contains(&name) {
                 touched.push(name);
