@@ -198,7 +198,7 @@ impl Keeper<'_> {
     }
 }
 
-/// Resolves on SIGTERM or SIGINT.
+/// Resolves on SIGTERM or SIGINT; SIGHUP is answered in the log.
 ///
 /// # Errors
 /// When the system does not let us listen for signals.
@@ -206,9 +206,15 @@ pub async fn stop_signal() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            // Its default would end the program, and whoever sends it wants anything but that.
+            _ = hangup.recv() => {
+                tracing::warn!("SIGHUP: this version does not read its configuration again; a change needs a restart");
+            }
+        }
     }
-    Ok(())
 }

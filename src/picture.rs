@@ -146,7 +146,7 @@ fn sync_status(account: &Account, status: &Status) -> SyncStatus {
             let ended = run.ended?;
             Some(SyncRun {
                 ended: Timestamp(ended),
-                took: std::time::Duration::from_secs(u64::try_from(ended - run.started).unwrap_or(0)),
+                took: status.last_duration.unwrap_or_default(),
                 outcome: match run.status {
                     RunStatus::Failed => RunOutcome::Failure,
                     _ if run.set_aside > 0 => RunOutcome::Partial,

@@ -17,8 +17,8 @@ const BEAT: Duration = Duration::from_millis(500);
 const SIZES_EVERY: Duration = Duration::from_secs(5);
 /// How often old records are removed.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
-/// The slow check: this many records this often go through 10 million in 14 hours.
-const SCRUB_EVERY: Duration = Duration::from_secs(10);
+/// The slow check: this many records this often go through 10 million in four days.
+const SCRUB_EVERY: Duration = Duration::from_secs(60);
 const SCRUB_ROWS: usize = 2_000;
 
 /// What is cared for.
@@ -88,10 +88,14 @@ impl Upkeep {
     fn verdicts(&self) {
         for account in &self.accounts {
             let name = &account.config.name;
-            let (done, failed) = {
-                let status = account.status();
-                (status.first_sync_done || !account.sync.enabled, status.sync_failed)
+            let (done, failed, overflowed) = {
+                let mut status = account.status();
+                let overflowed = std::mem::take(&mut status.overflowed);
+                (status.first_sync_done || !account.sync.enabled, status.sync_failed, overflowed)
             };
+            for _ in 0..overflowed {
+                self.metrics.exporter.label_overflowed(crate::metrics::Overflow::Exophone);
+            }
             if done {
                 self.metrics.exporter.first_cycle_done(name);
             }
@@ -134,7 +138,8 @@ impl Upkeep {
             let Ok(Some(state)) = self.store.sync_state(account.id).await else { continue };
             let keep = i64::try_from(self.retention.as_secs()).unwrap_or(i64::MAX);
             let runs = i64::try_from(self.runs.as_secs()).unwrap_or(i64::MAX);
-            let floor = account.wall_now().plus(-keep).min(state.watermark());
+            // From the watermark, not from the machine's clock: one that ran ahead must not remove anything.
+            let floor = account.wall_now().min(state.watermark()).plus(-keep);
             let before = self.clock.now().plus(-runs);
             match self.store.prune(account.id, &account.config.sid, floor, before).await {
                 Ok(()) => {

@@ -21,10 +21,10 @@ pub struct Flags {
     /// Path of the metrics [default: /metrics]
     #[arg(long = "web.telemetry-path", value_name = "PATH", global = true, value_parser = values::telemetry_path)]
     pub telemetry_path: Option<String>,
-    /// TLS, passwords and headers of the listeners, in the format of the Prometheus exporter toolkit
+    /// TLS, passwords and headers of the listeners, in the format of the Prometheus exporter toolkit; without effect in this version
     #[arg(long = "web.config.file", value_name = "FILE", global = true)]
     pub web_config_file: Option<PathBuf>,
-    /// Let POST /-/reload apply a changed configuration, as SIGHUP does
+    /// Let POST /-/reload apply a changed configuration; without effect in this version
     #[arg(long = "web.enable-lifecycle", global = true)]
     pub enable_lifecycle: bool,
     /// The store's file [default: data/exotel-exporter.redb]

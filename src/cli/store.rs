@@ -105,7 +105,9 @@ fn print_stats(stats: &store::Stats) {
     for (sid, first_start, floor, watermark) in &stats.accounts {
         println!("account {sid}: first start {first_start}");
         if floor.0 > 0 {
-            println!("  calls before {floor} (Exotel's clock) were removed by retention");
+            println!(
+                "  calls created before {floor} (Exotel's clock) are past store.retention: neither kept nor counted"
+            );
         }
         if let Some(watermark) = watermark {
             println!("  every call created before {watermark} (Exotel's clock) is read and final");

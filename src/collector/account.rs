@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::plan::Settings;
 use crate::config;
-use crate::exotel::{CallsPage, CallsQuery, Client, Error, ErrorKind, Priority};
+use crate::exotel::{CallsPage, CallsQuery, Client, Error, Priority};
 use crate::ingest::{Context, Summary};
 use crate::model::{
     AccountId, AccountRow, Clock, Directory, KnownExoPhone, Observation, Sid, SyncRun, Timestamp, WallTime,
@@ -48,6 +48,7 @@ pub struct Account {
     /// Where a manual run is asked for.
     pub manual: mpsc::Sender<oneshot::Sender<ManualRun>>,
     api_answered: AtomicI64,
+    up_since: Timestamp,
 }
 
 /// Answer to the wish for a manual run.
@@ -82,10 +83,14 @@ pub struct Status {
     pub first_sync_done: bool,
     /// Whether the whole look-back is read on each tick.
     pub whole: bool,
+    /// Whether bulk rows carry leg details when asked; none while that was not tried.
+    pub details_inline: Option<bool>,
     /// What waits in the store.
     pub waiting: store::Summary,
     /// Roll-ups of the last hours, by hour of Exotel's wall clock.
     pub hours: Vec<(u32, crate::model::Direction, crate::model::HourTotals)>,
+    /// Calls counted under `_other` since this was last brought to the metrics.
+    pub overflowed: u64,
     /// The last failure, in words.
     pub last_error: Option<(Timestamp, String)>,
 }
@@ -105,6 +110,7 @@ impl Account {
         manual: mpsc::Sender<oneshot::Sender<ManualRun>>,
     ) -> Self {
         let directory = Directory::new(&exophones, None, exophone_cap);
+        let up_since = clock.now();
         let status = Status { exophones, ..Status::default() };
         Self {
             config,
@@ -121,6 +127,7 @@ impl Account {
             took_in: Notify::new(),
             manual,
             api_answered: AtomicI64::new(i64::MIN),
+            up_since,
         }
     }
 
@@ -142,6 +149,12 @@ impl Account {
     /// Now on Exotel's wall clock.
     pub fn wall_now(&self) -> WallTime {
         self.now().to_wall(self.config.utc_offset)
+    }
+
+    /// Whether to ask for leg details in bulk: always the same way, so that no row counts with fewer than
+    /// its neighbour only because another query brought it.
+    pub fn asks_details(&self) -> bool {
+        self.status().details_inline != Some(false)
     }
 
     /// Settings of the plan of reading.
@@ -171,6 +184,7 @@ impl Account {
             live_from: row.live_from(self.config.utc_offset),
             prune_floor: WallTime(row.prune_floor),
             directory: self.directory.load_full(),
+            up_since: self.up_since,
             api_answered: (answered != i64::MIN).then_some(Timestamp(answered)),
             now: self.now(),
         }
@@ -202,6 +216,9 @@ impl Account {
     /// The store's; nothing was stored then.
     pub async fn take_in(&self, operation: impl Operation<Reply = Summary>) -> Result<Summary, store::Error> {
         let summary = self.store.transact(operation).await?;
+        if summary.overflowed > 0 {
+            self.status().overflowed += summary.overflowed;
+        }
         if summary.wants_exophones {
             self.wants_exophones.notify_one();
         }
@@ -216,7 +233,7 @@ impl Account {
         match result {
             Ok(_) => self.api_answered.store(self.now().0, Ordering::Relaxed),
             Err(error) => {
-                if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Client) {
+                if matches!(error.status, Some(400 | 404)) {
                     self.api_answered.store(self.now().0, Ordering::Relaxed);
                 }
                 self.failed(&error.message);

@@ -53,7 +53,7 @@ pub async fn audit(account: &Account, window: Window) -> Result<Audited, NotAudi
     let mut open = vec![window];
     let mut audited = Audited { result: AuditResult::Equal, found: 0 };
     while let Some(window) = open.pop() {
-        let query = CallsQuery::Window { window, duration: None, details: false };
+        let query = CallsQuery::Window { window, duration: None, details: account.asks_details() };
         let page = account.calls(&query, Priority::Heal).await?;
         let fits = page.next.is_none();
         let total = page.total.unwrap_or(page.rows.len() as u64);
@@ -127,7 +127,8 @@ async fn ask_for(account: &Account, sids: &[Sid], window: Window) -> Result<(), 
     // Months back the Sid filter needs a window; calls move by little if at all.
     let around = Window { from: window.from.plus(-86_400), to: window.to.plus(86_400).min(soon(account)) };
     for list in sids.chunks(20).take(50) {
-        let query = CallsQuery::Sids { sids: list.to_vec(), window: Some(around), details: false };
+        let query =
+            CallsQuery::Sids { sids: list.to_vec(), window: Some(around), details: account.asks_details() };
         let page = account.calls(&query, Priority::Heal).await?;
         account.take_in(Page::new(account.context(), page.rows, Origin::Page)).await?;
     }

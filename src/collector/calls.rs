@@ -16,7 +16,7 @@ use super::audit::{Audited, NotAudited, audit};
 use super::plan::{self, Job, Mode, Settings};
 use super::run;
 use super::tasks::{instant, next_run};
-use crate::exotel::{CallsPage, CallsQuery, Error, ErrorKind, Priority, Row, Window};
+use crate::exotel::{CallsPage, CallsQuery, Error, Priority, Row, Window};
 use crate::ingest::Page;
 use crate::model::series::{AuditResult, Trigger};
 use crate::model::{Family, Series, SyncRun, SyncState, WallTime};
@@ -31,7 +31,7 @@ const GAPS_AT_ONCE: usize = 6;
 /// Pages after which a reading starts anew from where it is, with a fresh cursor.
 const PAGES_A_CURSOR: u32 = 500;
 /// Rows that must be left for a reading to be worth splitting.
-const WORTH_SPLITTING: u64 = 500;
+const WORTH_SPLITTING: u64 = 2_000;
 /// Exotel refuses windows near six months back with 400; the edge is not documented.
 const EDGE: i64 = 170 * 86_400;
 
@@ -45,6 +45,7 @@ pub async fn run(account: Arc<Account>, wishes: Wishes, shutdown: CancellationTo
             Ok(state) => break state,
             Err(error) => {
                 account.failed(&error.to_string());
+                account.status().sync_failed = true;
                 tokio::select! {
                     () = shutdown.cancelled() => return,
                     () = tokio::time::sleep(account.beat(60)) => {}
@@ -62,6 +63,7 @@ pub async fn run(account: Arc<Account>, wishes: Wishes, shutdown: CancellationTo
         answers: JoinSet::new(),
         queue: VecDeque::new(),
         live: None,
+        began: Instant::now(),
         gap: None,
         mode: Mode::Bands,
         audit_at: Instant::now(),
@@ -85,6 +87,8 @@ struct Reader {
     answers: JoinSet<Answer>,
     queue: VecDeque<Job>,
     live: Option<SyncRun>,
+    /// When the live run began.
+    began: Instant,
     gap: Option<SyncRun>,
     mode: Mode,
     audit_at: Instant,
@@ -147,20 +151,36 @@ impl Reader {
                 Some(answer) = self.answers.join_next(), if !self.answers.is_empty() => match answer {
                     Ok(Answer::Page(slice, result)) => self.page(slice, result).await,
                     Ok(Answer::Audit(unit, round, result)) => self.audited(unit, round, result).await,
+                    Err(error) if error.is_cancelled() => {}
                     Err(error) => {
-                        // A panic in a request: nothing tells which, so every reading starts anew.
                         tracing::error!(reason = %error, "a reading of calls stopped unexpectedly");
-                        self.answers.abort_all();
-                        self.readings.clear();
-                        self.auditing = false;
-                        self.end_live(Some("a reading stopped unexpectedly".into())).await;
+                        self.start_over().await;
                     }
                 },
-                () = sleep_until(self.audit_at), if !self.auditing && self.audit_due().is_none() => {
-                    self.audit_at = Instant::now() + self.account.beat(10);
+                () = sleep_until(self.audit_at), if !self.auditing => {
+                    // One that is due is started above; otherwise there is time until the next look.
+                    if self.audit_due().is_none() {
+                        self.audit_at = Instant::now() + self.account.beat(10);
+                    }
                 }
             }
         }
+    }
+
+    /// After a panic in a request every reading starts anew on the next tick, and an audit waits a little:
+    /// one that panics each time must not take the readings with it again and again.
+    async fn start_over(&mut self) {
+        let message = "a reading stopped unexpectedly";
+        self.answers = JoinSet::new();
+        self.readings.clear();
+        self.queue.clear();
+        self.auditing = false;
+        self.audit_at = Instant::now() + self.account.beat(10);
+        if let Some(gap) = &mut self.gap {
+            gap.error.get_or_insert_with(|| message.to_owned());
+        }
+        self.end_live(Some(message.to_owned())).await;
+        self.end_if_done().await;
     }
 
     /// Begins a run, or extends the head if one is under way.
@@ -170,8 +190,13 @@ impl Reader {
             let known: HashSet<i64> = self.state.slices.iter().map(|s| s.from).collect();
             plan::extend_head(&mut self.state, now, &self.settings);
             for job in plan::jobs(&self.state, now, &self.settings, self.mode) {
+                // The newest calls do not wait for a place among long readings.
                 if !known.contains(&job.slice) {
-                    self.queue.push_front(job);
+                    if self.readings.len() < LIVE_AT_ONCE + GAPS_AT_ONCE + 4 {
+                        self.start(job);
+                    } else {
+                        self.queue.push_front(job);
+                    }
                 }
             }
             return;
@@ -180,11 +205,13 @@ impl Reader {
             Ok(id) => id,
             Err(error) => {
                 self.account.failed(&error.to_string());
+                self.account.status().sync_failed = true;
                 return;
             }
         };
         // Numbers are told apart by the trigger that takes the next one, should both begin at once.
         let id = id.max(self.gap.as_ref().map_or(0, |run| run.id + 1));
+        self.began = Instant::now();
         self.live = Some(run::begin(id, trigger, self.account.clock.now()));
         self.mode = match self.choose_mode(trigger, now).await {
             Ok(mode) => mode,
@@ -194,6 +221,8 @@ impl Reader {
             }
         };
         self.account.status().whole = self.mode == Mode::Whole;
+        // An answer may have told that the machine's clock is wrong.
+        let now = self.account.wall_now();
         plan::begin_tick(&mut self.state, now, &self.settings, self.mode);
         self.queue = plan::jobs(&self.state, now, &self.settings, self.mode)
             .into_iter()
@@ -207,7 +236,7 @@ impl Reader {
 
     /// Whether the whole look-back is a few pages: by what the store holds, or, when it does not know the
     /// last hours, by asking for one page.
-    async fn choose_mode(&self, trigger: Trigger, now: WallTime) -> Result<Mode, String> {
+    async fn choose_mode(&mut self, trigger: Trigger, now: WallTime) -> Result<Mode, String> {
         let from = now.plus(-self.settings.lookback);
         let fresh = self.settings.lag + 4 * self.settings.interval;
         let knows = self.state.slices.last().is_some_and(|s| s.seen.is_some() && now.0 - s.to <= fresh);
@@ -216,9 +245,23 @@ impl Reader {
             self.account.store.count_rows(self.account.id, from, now, few).await.map_err(|e| e.to_string())?
         } else {
             let window = Window { from, to: now };
-            let query = CallsQuery::Window { window, duration: None, details: false };
-            let page = self.account.calls(&query, Priority::Sync).await.map_err(|e| e.message)?;
-            let total = page.total.unwrap_or(page.rows.len() as u64);
+            let query = |details| CallsQuery::Window { window, duration: None, details };
+            let asked = self.account.asks_details();
+            let page = match self.account.calls(&query(asked), Priority::Sync).await {
+                Err(error) if error.status == Some(400) && self.state.details_inline.is_none() => {
+                    // Perhaps the bulk API takes no `details` at all: it does not, if it answers without.
+                    let plain = self.account.calls(&query(false), Priority::Sync).await;
+                    if plain.is_ok() {
+                        self.state.details_inline = Some(false);
+                        self.show();
+                    }
+                    plain
+                }
+                result => result,
+            }
+            .map_err(|e| e.message)?;
+            // Without a total, a further page is all that is known of the rest.
+            let total = page.total.unwrap_or(if page.next.is_some() { u64::MAX } else { 0 });
             let mut batch = Page::new(self.account.context(), page.rows, Origin::Page);
             batch.window = Some(window);
             self.account.take_in(batch).await.map_err(|e| e.to_string())?;
@@ -274,8 +317,7 @@ impl Reader {
 
     fn query(&self, job: &Job, from: WallTime) -> CallsQuery {
         let window = Window { from, to: job.window.to };
-        let details = self.state.details_inline != Some(false);
-        CallsQuery::Window { window, duration: job.duration, details }
+        CallsQuery::Window { window, duration: job.duration, details: self.account.asks_details() }
     }
 
     fn ask(&mut self, slice: i64, query: CallsQuery, priority: Priority) {
@@ -393,16 +435,24 @@ impl Reader {
 
     async fn page_failed(&mut self, reading: Reading, error: Error) {
         let job = reading.job;
-        if error.kind == ErrorKind::Client && self.state.details_inline.is_none() {
+        if error.status == Some(400) && self.state.details_inline.is_none() {
             // Perhaps the bulk API takes no `details` at all.
             self.state.details_inline = Some(false);
+            self.show();
             self.queue.push_front(job);
             return;
         }
         let age = self.account.wall_now() - job.window.from;
-        if error.kind == ErrorKind::Client && age > EDGE {
+        if error.status == Some(400) && age > EDGE {
             tracing::warn!(from = %job.window.from, "Exotel does not show calls that old any more; they are left out");
             plan::end_pass(&mut self.state, job.slice, self.account.wall_now());
+            let record = if job.priority == Priority::Heal { &mut self.gap } else { &mut self.live };
+            if let Some(record) = record {
+                let message = || {
+                    format!("calls created before {} are too old for Exotel and were left out", job.window.to)
+                };
+                record.error.get_or_insert_with(message);
+            }
             self.count_cut().await;
             return self.end_if_done().await;
         }
@@ -459,12 +509,12 @@ impl Reader {
             let mut status = self.account.status();
             status.first_sync_done = true;
             status.sync_failed = error.is_some();
-            let took = u64::try_from(now.0 - record.started).unwrap_or(0);
-            status.last_duration = Some(std::time::Duration::from_secs(took));
+            status.last_duration = Some(self.began.elapsed());
             status.last_run = Some(record.clone());
         }
         if let Some(reason) = &error {
             self.account.failed(reason);
+            tracing::warn!(account = self.account.config.name, reason, "a run of the sync failed");
         }
         tracing::debug!(
             account = self.account.config.name,
@@ -507,6 +557,11 @@ impl Reader {
         self.auditing = false;
         let audited = match result {
             Ok(audited) => audited,
+            Err(NotAudited::Exotel(error)) if error.status == Some(400) => {
+                // It will not be answered any better: near six months back Exotel shows nothing any more.
+                self.account.failed(&error.message);
+                Audited { result: AuditResult::Failed, found: 0 }
+            }
             Err(NotAudited::Exotel(error)) => {
                 self.audit_at = Instant::now() + self.account.beat(10);
                 self.account.failed(&error.message);
@@ -542,7 +597,11 @@ impl Reader {
         let first_start = crate::model::Timestamp(self.account.row().first_start);
         let mut status = self.account.status();
         status.watermark = Some(instant(&self.account, self.state.watermark()));
-        status.head = Some(instant(&self.account, self.state.head()));
+        status.details_inline = self.state.details_inline;
+        // What was read once stays read while it is read again as a whole.
+        let head = instant(&self.account, self.state.head());
+        let now = self.account.now();
+        status.head = Some(status.head.map_or(head, |before| before.min(now).max(head)));
         status.last_success = Some(self.state.last_success.map_or(first_start, crate::model::Timestamp));
     }
 }
@@ -558,5 +617,10 @@ fn details_shown(rows: &[Row]) -> Option<bool> {
     if calls().any(|call| call.details.is_some()) {
         return Some(true);
     }
-    calls().any(|call| needs_details(call)).then_some(false)
+    // Details may come later than the row: only a call about which all else is known can tell.
+    calls()
+        .any(|call| {
+            needs_details(call) && call.end.is_some() && call.duration.is_some() && call.price.is_some()
+        })
+        .then_some(false)
 }

@@ -80,11 +80,12 @@ async fn ask(account: Arc<Account>, task: Task, sid: Sid, created: WallTime) -> 
             page.rows.push(Row::Call(Box::new(call)));
         }
         Err(error) => match error.kind {
-            ErrorKind::NotFound | ErrorKind::Client | ErrorKind::Forbidden => {
+            // Exotel's last word on this call. A 3xx or a fault of our own is none.
+            ErrorKind::NotFound | ErrorKind::Client if matches!(error.status, Some(400..=499)) => {
                 page.refused.push((sid.clone(), created));
             }
             // Nothing was answered, and nothing will be until a person acts: no try is used up.
-            ErrorKind::Auth | ErrorKind::Payment => {
+            ErrorKind::Auth | ErrorKind::Payment | ErrorKind::Forbidden => {
                 sleep(account.beat(10)).await;
                 return sid;
             }

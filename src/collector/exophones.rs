@@ -18,12 +18,16 @@ const EVERY: Duration = Duration::from_secs(3600);
 pub async fn run(account: Arc<Account>, shutdown: CancellationToken) {
     // An unknown number may trigger one reading in this time: 5 minutes with the default `settle_after`.
     let pause = account.beat(6);
+    let mut failures = 0;
     loop {
-        read(&account).await;
+        failures = if read(&account, failures).await { 0 } else { failures + 1 };
         let regular = Instant::now() + EVERY;
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = sleep(pause) => {}
+        }
+        if failures > 0 {
+            continue;
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -33,13 +37,18 @@ pub async fn run(account: Arc<Account>, shutdown: CancellationToken) {
     }
 }
 
-/// Reads the list once and stores what is new; a failure leaves the numbers as they are.
-pub async fn read(account: &Account) {
+/// After so many failures in a row calls with unknown numbers count as `unknown` rather than wait longer.
+const PATIENCE: u32 = 2;
+
+/// Reads the list once and stores what is new; a failure leaves the numbers as they are. Gives whether it
+/// could be read.
+async fn read(account: &Account, failures: u32) -> bool {
     let listed = account.client.exophones(Priority::Health).await;
     account.note(&listed);
     let now = account.now();
     let known = account.status().exophones.clone();
     let mut phones = known.clone();
+    let mut read = listed.is_ok();
     match listed {
         Ok(listed) => {
             let count = listed.len() as u64;
@@ -53,6 +62,7 @@ pub async fn read(account: &Account) {
                 if let Err(error) = account.store.transact(write).await {
                     account.failed(&error.to_string());
                     phones = known;
+                    read = false;
                 }
             }
             account.status().exophones_listed = Some(count);
@@ -61,11 +71,14 @@ pub async fn read(account: &Account) {
             tracing::warn!(account = account.config.name, reason = %error, "the list of ExoPhones could not be read");
         }
     }
-    let directory = Directory::new(&phones, Some(now), account.exophone_cap);
+    let before = account.directory.load().list_read;
+    let list_read = if read || failures >= PATIENCE { Some(now) } else { before };
+    let directory = Directory::new(&phones, list_read, account.exophone_cap);
     account.directory.store(Arc::new(directory));
     account.status().exophones = phones;
     // Calls that waited for this reading can go on.
     account.took_in.notify_waiters();
+    read
 }
 
 /// Adds what is new on the list to the known numbers; gives what changed.

@@ -89,10 +89,15 @@ pub fn first_state(first_start: WallTime, settings: &Settings) -> SyncState {
 /// Prepares the state for a tick: drops what is final, extends the head, grows old slices.
 pub fn begin_tick(state: &mut SyncState, now: WallTime, settings: &Settings, mode: Mode) {
     let now = now.0;
+    state.watermark = state.watermark().0;
     // A clock or an offset that was set back: what lies ahead of now was never read in earnest.
     state.slices.retain(|slice| slice.from < now);
     if let Some(last) = state.slices.last_mut() {
         last.to = last.to.min(now);
+    }
+    if state.slices.is_empty() && state.watermark > now {
+        // The clock was ahead before: one step back is better than waiting until it is later than that.
+        state.watermark = now - settings.lookback;
     }
     retire(state, now, settings);
     extend(state, now, settings, mode);

@@ -1,14 +1,15 @@
 //! What is due: counting calls whose time has come, asking by Sid for calls that were read before they
 //! settled or have no price yet, and reading again what was set aside.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::account::Account;
-use crate::exotel::{CallsQuery, ErrorKind, Priority, Window};
+use crate::exotel::{CallsQuery, Priority, Window};
 use crate::ingest::{Page, Tasks};
 use crate::model::{RunStatus, SetAside, Sid, SyncRun, Task, Timestamp, WallTime};
 use crate::reconcile::Origin;
@@ -24,30 +25,53 @@ const LISTS: usize = 8;
 /// The longest wait before a row that was set aside is read again.
 const LONGEST_RETRY: i64 = 86_400;
 
-/// Works until told to stop.
+/// Works until told to stop. Each kind of work has its own rhythm, so that counting never waits for an
+/// answer of Exotel's.
 pub async fn run(account: Arc<Account>, shutdown: CancellationToken) {
     let beat = account.beat(60).min(Duration::from_secs(30));
-    let mut looked = None;
-    loop {
-        if let Err(error) = round(&account).await {
-            account.failed(&error.to_string());
-        }
-        if looked.is_none_or(|at: Instant| at.elapsed() >= Duration::from_secs(1)) {
-            looked = Some(Instant::now());
-            if let Err(error) = look(&account).await {
-                account.failed(&error.to_string());
-            }
-        }
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = sleep(beat) => {}
-        }
+    let slow = beat.max(Duration::from_secs(1));
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = every(&account, beat, Work::Count) => {}
+        () = every(&account, beat, Work::Recheck) => {}
+        () = every(&account, beat, Work::Price) => {}
+        () = every(&account, beat, Work::Heal) => {}
+        () = every(&account, slow, Work::Look) => {}
     }
 }
 
-async fn round(account: &Account) -> Result<(), store::Error> {
+/// What there is to do.
+#[derive(Clone, Copy)]
+enum Work {
+    Count,
+    Recheck,
+    Price,
+    Heal,
+    Look,
+}
+
+/// Does one kind of work again and again, for ever; a failure is noted and the next time comes all the same.
+async fn every(account: &Account, beat: Duration, work: Work) {
+    loop {
+        let done = match work {
+            Work::Count => count(account).await,
+            Work::Recheck => ask(account, Task::Recheck, Priority::Settle).await,
+            Work::Price => ask(account, Task::Price, Priority::Heal).await,
+            Work::Heal => heal(account).await,
+            Work::Look => look(account).await,
+        };
+        if let Err(error) = done {
+            account.failed(&error.to_string());
+        }
+        sleep(beat).await;
+    }
+}
+
+/// Counts calls whose time has come, and legs whose root has settled.
+async fn count(account: &Account) -> Result<(), store::Error> {
     for task in [Task::Settle, Task::Child] {
-        loop {
+        // A transaction costs a sync of the disk: only if there is something to do.
+        while !account.store.due(account.id, task, account.now(), 1).await?.is_empty() {
             let tasks = Tasks { context: account.context(), task, limit: BATCH };
             let done = account.take_in(tasks).await?;
             if done.due < BATCH as u64 {
@@ -55,9 +79,7 @@ async fn round(account: &Account) -> Result<(), store::Error> {
             }
         }
     }
-    ask(account, Task::Recheck, Priority::Settle).await?;
-    ask(account, Task::Price, Priority::Heal).await?;
-    heal(account).await
+    Ok(())
 }
 
 /// Asks by Sid for calls whose task is due.
@@ -69,15 +91,20 @@ async fn ask(account: &Account, task: Task, priority: Priority) -> Result<(), st
         due.retain(|(_, created)| *created < live);
     }
     for list in due.chunks(LIST).take(LISTS) {
-        let details = account.store.sync_state(account.id).await?.and_then(|s| s.details_inline);
         let query = CallsQuery::Sids {
             sids: list.iter().map(|(sid, _)| sid.clone()).collect(),
             window: None,
-            details: details == Some(true),
+            details: account.asks_details(),
         };
         match account.calls(&query, priority).await {
             Ok(page) => {
                 let mut batch = Page::new(account.context(), page.rows, Origin::Page);
+                batch.asked = Some((task, list.to_vec()));
+                account.take_in(batch).await?;
+            }
+            // Exotel's last word on this list: the next one must not wait behind it.
+            Err(error) if matches!(error.status, Some(400 | 404)) => {
+                let mut batch = Page::new(account.context(), Vec::new(), Origin::Page);
                 batch.asked = Some((task, list.to_vec()));
                 account.take_in(batch).await?;
             }
@@ -106,11 +133,12 @@ async fn heal(account: &Account) -> Result<(), store::Error> {
     let started = account.clock.now();
     let mut found = Vec::new();
     let mut pages = 0;
-    let mut query = CallsQuery::Window { window, duration: None, details: false };
-    let outcome = loop {
+    let mut query = CallsQuery::Window { window, duration: None, details: account.asks_details() };
+    let mut cursors = HashSet::new();
+    let (outcome, whole) = loop {
         let page = match account.calls(&query, Priority::Heal).await {
             Ok(page) => page,
-            Err(error) => break Err(error),
+            Err(error) => break (Err(error), false),
         };
         pages += 1;
         let mut batch = Page::new(account.context(), page.rows, Origin::Page);
@@ -118,15 +146,19 @@ async fn heal(account: &Account) -> Result<(), store::Error> {
         let taken = account.take_in(batch).await?;
         found.extend(taken.set_aside);
         match page.next {
-            Some(next) if pages < 1_000 => query = CallsQuery::Next(next),
-            _ => break Ok(()),
+            None => break (Ok(()), true),
+            Some(next) if pages < 1_000 && cursors.insert(next.as_str().to_owned()) => {
+                query = CallsQuery::Next(next);
+            }
+            // What was not reached is not known to be healed.
+            Some(_) => break (Ok(()), false),
         }
     };
     let answered = match &outcome {
         Ok(()) => true,
-        Err(error) => matches!(error.kind, ErrorKind::Client | ErrorKind::NotFound),
+        Err(error) => matches!(error.status, Some(400 | 404)),
     };
-    let healed = if outcome.is_ok() {
+    let healed = if whole {
         due.iter().map(|row| row.id).filter(|id| !found.contains(id)).collect()
     } else {
         Vec::new()
@@ -145,7 +177,7 @@ async fn heal(account: &Account) -> Result<(), store::Error> {
         trigger: "heal".into(),
         started: started.0,
         ended: Some(account.clock.now().0),
-        status: if outcome.is_ok() { RunStatus::Success } else { RunStatus::Failed },
+        status: if whole { RunStatus::Success } else { RunStatus::Failed },
         pages,
         new: 0,
         stored: healed.len() as u64,

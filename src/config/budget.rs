@@ -21,7 +21,7 @@ const AUDITS_PER_DAY: f64 = 48.0;
 /// The busiest hour of an account that works in business hours, against its mean hour.
 const PEAK: f64 = 3.0;
 /// While the look-back of the busiest hour is no more pages than this, it is read whole.
-const SMALL_PAGES: f64 = 5.0;
+const SMALL_PAGES: f64 = 4.0;
 
 const SIZES: [u32; 4] = [1_000, 20_000, 100_000, 1_000_000];
 

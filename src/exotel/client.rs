@@ -5,25 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Uri, header};
+use http::{HeaderValue, Uri};
 
-use super::answer::{Hints, failure, is_retried};
-use super::auth::{Auth, Leave};
+use super::auth::Auth;
 use super::ledger::Ledger;
 use super::limiter::{Allowance, Limiter};
+use super::send::Ask;
 use super::transport::Transport;
-use super::wire::{self, AccountShape, Malformed};
+use super::wire::{self, AccountShape};
 use super::{CallsPage, CallsQuery, Error, ErrorKind, Pool, Priority, query};
 use crate::config;
 use crate::metrics::api::{AccountApiMetrics, ApiMetrics, Endpoint};
 use crate::model::{Clock, ExoPhone, Observation, Sid};
-
-/// Longest wait between two tries, whatever the settings say.
-const MAX_BACKOFF: Duration = Duration::from_secs(300);
 
 /// Pages of ExoPhones read at most, 50 numbers each; far above what one account rents.
 const MAX_PHONE_PAGES: u32 = 200;
@@ -54,22 +49,22 @@ pub struct ClientOptions<'a> {
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
-struct Inner {
-    shape: AccountShape,
+pub(super) struct Inner {
+    pub(super) shape: AccountShape,
     /// Scheme, host and path prefix, or why there is none.
-    base: Result<String, &'static str>,
-    authorization: HeaderValue,
+    pub(super) base: Result<String, &'static str>,
+    pub(super) authorization: HeaderValue,
     /// Texts that no error may show.
-    secrets: Vec<String>,
-    retry: config::Retry,
-    transport: Transport,
-    clock: Clock,
-    metrics: AccountApiMetrics,
-    voice: Arc<Limiter>,
-    exophones: Arc<Limiter>,
-    auth: Auth,
+    pub(super) secrets: Vec<String>,
+    pub(super) retry: config::Retry,
+    pub(super) transport: Transport,
+    pub(super) clock: Clock,
+    pub(super) metrics: AccountApiMetrics,
+    pub(super) voice: Arc<Limiter>,
+    pub(super) exophones: Arc<Limiter>,
+    pub(super) auth: Auth,
     /// Whether this account's ExoPhones are listed by v1 only.
-    old_phone_list: AtomicBool,
+    pub(super) old_phone_list: AtomicBool,
 }
 
 impl fmt::Debug for Client {
@@ -91,15 +86,6 @@ pub struct Quota {
     pub used: usize,
     /// Requests that wait for their turn.
     pub waiting: usize,
-}
-
-/// One thing to ask for.
-struct Ask {
-    endpoint: Endpoint,
-    pool: Pool,
-    priority: Priority,
-    /// Path and query, exactly as sent.
-    target: String,
 }
 
 impl Client {
@@ -212,151 +198,6 @@ fn base(url: &str) -> Result<String, &'static str> {
 }
 
 impl Inner {
-    fn limiter(&self, pool: Pool) -> Option<&Arc<Limiter>> {
-        match pool {
-            Pool::Voice => Some(&self.voice),
-            Pool::Exophones => Some(&self.exophones),
-            Pool::Sms => None,
-        }
-    }
-
-    /// Asks, again where that may help, and reads the answer.
-    async fn get<T>(&self, ask: &Ask, read: impl Fn(&[u8]) -> Result<T, Malformed>) -> Result<T, Error> {
-        let mut backoff = ExponentialBuilder::new()
-            .with_min_delay(self.retry.initial_backoff)
-            .with_max_delay(MAX_BACKOFF.max(self.retry.initial_backoff))
-            .with_max_times(self.retry.attempts as usize)
-            .with_factor(2.0)
-            .with_jitter()
-            .build();
-        loop {
-            let error = match self.attempt(ask, &read).await {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            if !is_retried(error.kind) {
-                return Err(self.presentable(ask, error));
-            }
-            let Some(wait) = backoff.next() else {
-                self.metrics.abandoned(ask.endpoint);
-                return Err(self.presentable(ask, error));
-            };
-            // After a 429 the pool as a whole waits.
-            if !matches!(error.kind, ErrorKind::Throttled { .. }) {
-                tokio::time::sleep(wait).await;
-            }
-        }
-    }
-
-    /// One try: leave, slot, request, answer.
-    async fn attempt<T>(&self, ask: &Ask, read: impl Fn(&[u8]) -> Result<T, Malformed>) -> Result<T, Error> {
-        let request = self.request(ask)?;
-        let limiter = self.limiter(ask.pool).ok_or_else(|| local("this pool is not in use"))?;
-        let asked_at = self.clock.monotonic_millis();
-        let leave = self.leave(self.auth.ask(asked_at))?;
-        let mut permit = limiter.acquire(ask.priority).await;
-        self.leave(self.auth.still(leave, self.clock.monotonic_millis()))?;
-        permit.record().await.map_err(|e| Error {
-            kind: ErrorKind::Ledger,
-            status: None,
-            message: format!("not sent: {e}"),
-        })?;
-        let sent_at = self.clock.monotonic_millis();
-        self.metrics.waited(ask.pool, ask.priority, Duration::from_millis(sent_at.saturating_sub(asked_at)));
-
-        let result = self.transport.send(request).await;
-        // From here the minute of the slot runs.
-        drop(permit);
-        let took = Duration::from_millis(self.clock.monotonic_millis().saturating_sub(sent_at));
-        let result = match result {
-            Ok(answer) => {
-                self.metrics.attempt(ask.endpoint, Some(answer.status().as_u16()), took);
-                self.judge(ask, limiter, &answer, read)
-            }
-            Err(error) => {
-                self.metrics.attempt(ask.endpoint, error.status, took);
-                Err(error)
-            }
-        };
-        if let Err(error) = &result {
-            self.metrics.failure(ask.endpoint, error.kind);
-        }
-        result
-    }
-
-    fn leave(&self, leave: Leave) -> Result<Leave, Error> {
-        match leave {
-            Leave::Good | Leave::Try => Ok(leave),
-            Leave::Denied { wait_ms } => Err(Error {
-                kind: ErrorKind::Auth,
-                status: None,
-                message: format!(
-                    "not sent: Exotel refused this account with 401 (wrong key or token, or wrong region?); next try in {} s",
-                    wait_ms.div_ceil(1000)
-                ),
-            }),
-        }
-    }
-
-    /// What an answer tells the limiter, the key and the caller.
-    fn judge<T>(
-        &self,
-        ask: &Ask,
-        limiter: &Limiter,
-        answer: &Response<Bytes>,
-        read: impl Fn(&[u8]) -> Result<T, Malformed>,
-    ) -> Result<T, Error> {
-        let (status, now) = (answer.status(), self.clock.since_epoch());
-        let hints = Hints::of(status, answer.headers(), ask.pool, now);
-        if let Some(date) = hints.date {
-            self.metrics.set_clock_offset(date - i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-        }
-        if let Some(limit) = hints.limit {
-            limiter.learn(limit);
-        }
-        if let Some(remaining) = hints.remaining {
-            limiter.gauges().set_remaining(remaining);
-        }
-        if let Some(pause) = hints.pause {
-            limiter.pause(pause);
-        }
-        if let Some(error) = failure(status, answer.body(), ask.pool, &hints) {
-            if error.kind == ErrorKind::Auth {
-                self.auth.refused(self.clock.monotonic_millis());
-                self.metrics.set_auth_ok(false);
-            }
-            return Err(error);
-        }
-        self.auth.accepted();
-        self.metrics.set_auth_ok(true);
-        read(answer.body()).map_err(|Malformed(message)| Error {
-            kind: ErrorKind::Decode,
-            status: Some(status.as_u16()),
-            message,
-        })
-    }
-
-    fn request(&self, ask: &Ask) -> Result<Request<Bytes>, Error> {
-        let base = self.base.as_ref().map_err(|why| local(why))?;
-        Request::get(format!("{base}{}", ask.target))
-            .header(header::AUTHORIZATION, self.authorization.clone())
-            .header(header::ACCEPT, "application/json")
-            .header(header::USER_AGENT, concat!("exotel-exporter/", env!("CARGO_PKG_VERSION")))
-            .body(Bytes::new())
-            .map_err(|_| local("the address cannot be written as a URI"))
-    }
-
-    /// An error as the caller sees it: it says what was asked, and shows no secret that an answer echoed.
-    fn presentable(&self, ask: &Ask, mut error: Error) -> Error {
-        error.message = format!("GET {}: {}", ask.endpoint.as_str(), error.message);
-        for secret in &self.secrets {
-            if error.message.contains(secret.as_str()) {
-                error.message = error.message.replace(secret.as_str(), "(hidden)");
-            }
-        }
-        error
-    }
-
     /// Reads a list of ExoPhones page by page until one is not full or brings nothing new.
     async fn phone_list(
         &self,
@@ -387,9 +228,4 @@ impl Inner {
         }
         Ok(phones)
     }
-}
-
-/// A fault on our own side, before anything is sent.
-fn local(why: &str) -> Error {
-    Error { kind: ErrorKind::Client, status: None, message: format!("not sent: {why}") }
 }

@@ -552,3 +552,32 @@ async fn faults_below_http_have_their_kinds() {
         assert!(!error.message.contains("secret") && !error.message.contains("Accounts"), "{error}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn while_the_slots_file_cannot_be_written_nothing_is_sent_and_the_operation_fails_in_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::following_tokio(START);
+    let ledger = Ledger::beside_store(&folder.path().join("x.redb"), &clock).unwrap();
+    let server = Server::new(|_, _| EMPTY);
+    let client = Client::new(ClientOptions {
+        account: &account(),
+        retry: Retry { attempts: 3, initial_backoff: Duration::from_secs(2) },
+        transport: Transport::in_process(server.router.clone(), TransportOptions::default()),
+        ledger: ledger.clone(),
+        clock,
+        metrics: ApiMetrics::default(),
+        auth_retry_interval: Duration::from_secs(60),
+    });
+    ledger.refuse_writes(true);
+    let error = client.calls(&day(), Priority::Sync).await.unwrap_err();
+    assert_eq!((error.kind, server.count()), (ErrorKind::Ledger, 0));
+    assert!(error.message.starts_with("GET calls: not sent: the slots file cannot be written"), "{error}");
+    // It passes within the retries of the next one.
+    let query = day();
+    let (result, ()) = tokio::join!(client.calls(&query, Priority::Sync), async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        ledger.refuse_writes(false);
+    });
+    result.unwrap();
+    assert_eq!(server.count(), 1);
+}

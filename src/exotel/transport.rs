@@ -23,7 +23,7 @@ pub struct TransportOptions {
     pub connect_timeout: Duration,
     /// Time for the whole exchange, body included; default 30 seconds.
     pub timeout: Duration,
-    /// Largest body taken; default 32 MB. A full page has about 75 KB.
+    /// Largest body taken; default 8 MiB. A full page has about 75 KB.
     pub max_body: usize,
     /// Proxy for HTTPS, a URL; default none. Plain HTTP never goes through a proxy: it would read the credentials.
     pub https_proxy: Option<String>,
@@ -34,7 +34,7 @@ impl Default for TransportOptions {
         Self {
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
-            max_body: 32 * 1024 * 1024,
+            max_body: 8 * 1024 * 1024,
             https_proxy: None,
         }
     }

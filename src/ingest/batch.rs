@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::set_aside::set_aside_id;
 use super::{Context, Summary};
 use crate::model::sync::hourly;
-use crate::model::{CallRecord, DetailsState, HourKey, HourTotals, Observation, Sid, Task, WallTime};
+use crate::model::{
+    CallRecord, DetailsState, ExoPhoneId, HourKey, HourTotals, Observation, Sid, Task, WallTime,
+};
 use crate::reconcile::{Effect, Origin, merge};
 use crate::settle::{Deltas, InVain, Root, Wanted, details_in_vain, is_due, settle, silent};
 use crate::store::{Held, LONGEST_CHAIN, Lost, WriteSet};
@@ -121,7 +123,10 @@ impl<'c> Batch<'c> {
                 &mut self.deltas,
             );
             summary.wants_exophones |= wanted == Wanted::ExoPhones;
-            summary.settled += u64::from(!was_settled && record.book.settled.is_some());
+            if let Some(settled) = record.book.settled.filter(|_| !was_settled) {
+                summary.settled += 1;
+                summary.overflowed += u64::from(settled.exophone == ExoPhoneId::OVERFLOW);
+            }
             self.now.insert(sid.clone(), record);
         }
         self.touched = order;

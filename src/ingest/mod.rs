@@ -38,13 +38,20 @@ pub struct Context {
     pub directory: Arc<Directory>,
     /// When Exotel last answered this account.
     pub api_answered: Option<Timestamp>,
+    /// When this program started to read this account.
+    pub up_since: Timestamp,
     /// Now.
     pub now: Timestamp,
 }
 
 impl Context {
     fn surroundings(&self) -> Surroundings<'_> {
-        Surroundings { directory: &self.directory, api_answered: self.api_answered, now: self.now }
+        Surroundings {
+            directory: &self.directory,
+            api_answered: self.api_answered,
+            up_since: self.up_since,
+            now: self.now,
+        }
     }
 }
 
@@ -90,6 +97,8 @@ pub struct Summary {
     pub due: u64,
     /// Whether a call waits for the list of ExoPhones to be read again.
     pub wants_exophones: bool,
+    /// Calls that were counted under `_other` because too many numbers have a label already.
+    pub overflowed: u64,
     /// Ids under which rows were set aside.
     pub set_aside: Vec<u64>,
 }

@@ -173,6 +173,15 @@ pub(super) fn after_settling(
         }
     }
     record.book.settled = Some(settled);
+    if let (SettledKind::Root, Some(talk)) = (settled.kind, settled.conversation)
+        && before.call.known_duration().is_none()
+        && let Some(duration) = record.call.known_duration()
+        && outcome(&record.call, true) == Outcome::Answered
+    {
+        // Talk was counted before the Duration was known: the set-up time could not be.
+        let set_up = u64::from(duration.saturating_sub(talk));
+        deltas.observe(account, Family::SetupDuration, settled.direction.code(), set_up);
+    }
     if settled.kind == SettledKind::Root && settled.conversation.is_none() {
         count_conversation(account, record, rules, deltas);
     }

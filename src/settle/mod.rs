@@ -55,6 +55,8 @@ pub struct Surroundings<'a> {
     /// When Exotel last answered a request of this account with anything but a failure of its own:
     /// tells a lack of budget from an outage.
     pub api_answered: Option<Timestamp>,
+    /// When this program started: what went overdue while it was down is asked for once more first.
+    pub up_since: Timestamp,
     /// Now.
     pub now: Timestamp,
 }
@@ -236,7 +238,7 @@ fn details_refused(record: &CallRecord, rules: &Rules) -> Timestamp {
 /// Whether a call that is not complete counts now: its time is up, and its details are known, were asked
 /// for in vain, or were refused by the budget. While Exotel answers nothing at all it waits.
 fn deadline_reached(record: &CallRecord, rules: &Rules, around: &Surroundings<'_>) -> bool {
-    around.now >= deadline(record, rules)
+    around.now >= deadline(record, rules).max(around.up_since.plus(rules.part(6)))
         && (!waits_for_details(record)
             || around.api_answered.is_some_and(|t| t >= details_refused(record, rules)))
 }

@@ -77,15 +77,15 @@ pub(super) fn whole(account: AccountId, task: Task) -> (Vec<u8>, Vec<u8>) {
     until(account, task, Timestamp(i64::MAX))
 }
 
-/// Keys, with what they say where that can be read.
-pub(super) type Selected = Vec<(Vec<u8>, Option<Entry>)>;
+/// A key of the agenda and what it says; nothing for one that cannot be read.
+pub(super) type Selected = (Vec<u8>, Option<Entry>);
 
 /// Entries of an account that fit, by key; what cannot be read fits. Looks at every entry of the account.
 pub(super) fn select(
     table: &impl ReadableTable<&'static [u8], ()>,
     account: AccountId,
     fits: impl Fn(Option<&Entry>) -> bool,
-) -> Result<Selected, Error> {
+) -> Result<Vec<Selected>, Error> {
     let (first, last) = (head(account, 0, 0), head(account, u8::MAX, u32::MAX));
     let mut found = Vec::new();
     for row in table.range::<&[u8]>(first.as_slice()..last.as_slice())? {

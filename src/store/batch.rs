@@ -92,3 +92,17 @@ pub struct WriteSet {
     /// ExoPhones, new or changed.
     pub exophones: Vec<KnownExoPhone>,
 }
+
+impl WriteSet {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+            && self.deltas.0.is_empty()
+            && self.hours.is_empty()
+            && self.sync.is_none()
+            && self.run.is_none()
+            && self.set_aside.is_empty()
+            && self.healed.is_empty()
+            && self.exophones.is_empty()
+    }
+}

@@ -78,7 +78,7 @@ pub enum OpenError {
     /// It is damaged, or no store at all.
     #[error(
         "the store {path} cannot be read: {reason}. It was left as it is; move it aside and start again \
-         (what Exotel still has comes back by itself), or bring a backup back with `store restore`"
+         (the last hours are read again as history), or bring a backup back with `store restore`"
     )]
     Damaged {
         /// The file.

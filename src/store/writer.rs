@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::engine::{Engine, Queued};
 use super::group::Group;
@@ -21,7 +21,7 @@ use crate::metrics::StoreOp;
 const GROUP: usize = 256;
 /// After a fault the file is opened again after this long, doubled each time up to the longest.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LONGEST_RETRY: Duration = Duration::from_secs(30);
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
 /// What failed, for the metric, and how.
 pub(super) type Failed = (StoreOp, Error);
@@ -89,8 +89,23 @@ pub(super) async fn close(queue: &mpsc::Sender<Message>) {
 /// Runs until [`Message::Close`] or until every handle is gone.
 pub(super) async fn run(shared: Arc<Shared>, engine: Engine, mut messages: mpsc::Receiver<Message>) {
     let mut state = State { shared, engine: Some(engine), retry_at: Instant::now(), wait: FIRST_RETRY };
-    let mut next = messages.recv().await;
-    while let Some(message) = next.take() {
+    let mut next = None;
+    loop {
+        let message = match next.take() {
+            Some(message) => Some(message),
+            // While the file is closed after a fault it is opened again without waiting for work: readers
+            // wait for it too.
+            None if state.engine.is_none() => tokio::select! {
+                message = messages.recv() => message,
+                () = sleep_until(state.retry_at) => {
+                    // What fails is reported where it fails, and tried again.
+                    drop(state.run(|_| Ok(Vec::new())).await);
+                    continue;
+                }
+            },
+            None => messages.recv().await,
+        };
+        let Some(message) = message else { break };
         match message {
             Message::Run(first) => {
                 let mut group = vec![first];
@@ -119,9 +134,6 @@ pub(super) async fn run(shared: Arc<Shared>, engine: Engine, mut messages: mpsc:
                 answer.send(()).unwrap_or_default();
                 return;
             }
-        }
-        if next.is_none() {
-            next = messages.recv().await;
         }
     }
     state.shut().await;
@@ -217,7 +229,7 @@ impl State {
                 } else {
                     self.back_off();
                 }
-                tracing::error!(reason = %error, "the store is opened again");
+                tracing::error!(reason = %error, "the store was closed after a fault and is opened again");
                 Err(error)
             }
             Visit::Shut(error) => {

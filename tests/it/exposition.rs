@@ -45,7 +45,6 @@ const FAMILIES: &[(&str, &str, &[&str])] = &[
     ("exotel_calls_unpriced", "gauge", &["account"]),
     ("exotel_call_settle_delay_seconds", "histogram", &["account"]),
     ("exotel_call_details_total", "counter", &["account", "result"]),
-    ("exotel_reconcile_calls_total", "counter", &["account", "seen"]),
     ("exotel_call_corrections_total", "counter", &["account", "field"]),
     ("exotel_calls_total", "counter", &["account", "exophone", "direction", "status"]),
     ("exotel_call_outcomes_total", "counter", &["account", "exophone", "direction", "outcome"]),

@@ -18,3 +18,4 @@ mod demo;
 mod exposition;
 mod harness;
 mod isolation;
+mod simulated;

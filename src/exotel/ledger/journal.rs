@@ -47,6 +47,16 @@ pub(crate) struct Journal {
     file: File,
     boot: u64,
     state: Mutex<State>,
+    #[cfg(test)]
+    pub(crate) faults: Faults,
+}
+
+/// For tests: a disk that refuses, and how often it was synced.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) refuse: std::sync::atomic::AtomicBool,
+    pub(crate) syncs: std::sync::atomic::AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -70,6 +80,14 @@ struct Write {
     record: Record,
     /// Whoever waits until it is durable.
     ack: Option<oneshot::Sender<Result<(), Unwritable>>>,
+}
+
+#[cfg(test)]
+impl Faults {
+    fn check(&self) -> io::Result<()> {
+        let refuse = self.refuse.load(std::sync::atomic::Ordering::Relaxed);
+        if refuse { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
 }
 
 /// Slots and a pause that a pool has from before this process.
@@ -109,11 +127,22 @@ impl Journal {
             slots: restored.slots,
             pauses: restored.pauses,
         };
-        Ok(Self { file, boot, state: Mutex::new(state) })
+        Ok(Self {
+            file,
+            boot,
+            state: Mutex::new(state),
+            #[cfg(test)]
+            faults: Faults::default(),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_writing(&self) -> bool {
+        self.lock().writing
     }
 
     /// What a pool has from before; its slots are the pool's from now on.
@@ -242,6 +271,8 @@ impl Writer {
 
     fn write(&self, batch: &[Write], header: Header, on_disk: u32) -> io::Result<()> {
         let file = &self.journal.file;
+        #[cfg(test)]
+        self.journal.faults.check()?;
         if header.capacity > on_disk {
             grow(file, offset(header.capacity))?;
             file.write_all_at(&header.encode(), 0)?;
@@ -251,6 +282,8 @@ impl Writer {
             file.write_all_at(&write.record.encode(write.place), offset(write.place))?;
         }
         if batch.iter().any(|w| w.ack.is_some()) {
+            #[cfg(test)]
+            self.journal.faults.syncs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             file.sync_data()?;
         }
         Ok(())

@@ -4,6 +4,8 @@
 //! is changed in place and never grows beyond the sum of the ceilings, 64 bytes for each slot. What
 //! cannot be read counts as taken for a minute, never as free.
 
+#[cfg(test)]
+pub(crate) mod image;
 mod journal;
 mod record;
 mod restore;
@@ -129,6 +131,14 @@ impl Ledger {
             journal.reserve(limiters.values().map(|l| l.places()).sum(), limiters.len());
         }
         limiter
+    }
+
+    /// For tests: a disk that takes nothing.
+    #[cfg(test)]
+    pub(crate) fn refuse_writes(&self, refuse: bool) {
+        if let Some(journal) = &self.0.journal {
+            journal.faults.refuse.store(refuse, std::sync::atomic::Ordering::Relaxed);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Limiter>>> {

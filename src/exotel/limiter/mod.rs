@@ -5,9 +5,11 @@
 mod core;
 mod pace;
 mod queue;
-mod shell;
+pub(super) mod shell;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::core::{Allowance, HOLD_MS, Held, Share};
 pub(crate) use shell::Limiter;

@@ -165,7 +165,7 @@ impl Limiter {
 }
 
 /// Slots that count as taken when a pool begins.
-fn slots_of(inherited: &Inherited, allowance: Allowance, now: u64) -> Vec<Held> {
+pub(super) fn slots_of(inherited: &Inherited, allowance: Allowance, now: u64) -> Vec<Held> {
     let mut slots = inherited.slots.clone();
     let (unknown, until) = inherited.unknown;
     if until > now {

@@ -4,11 +4,14 @@
 //! so that one bad field never loses its row. What cannot be read, and what is not known, is kept as
 //! the text that came. The same bytes always give equal values.
 
+mod details;
+mod entries;
 mod exophones;
 mod failure;
 mod field;
 mod odd;
 mod page;
+mod reader;
 mod rescue;
 mod row;
 #[cfg(test)]
@@ -16,6 +19,7 @@ mod tests;
 
 pub(crate) use exophones::exophones;
 pub(crate) use failure::failure_text;
+pub use page::read_page;
 pub(crate) use page::{call, page};
 pub use row::read_row;
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::exotel::next_page::next_page;
-use crate::exotel::{CallsPage, Row};
+use crate::exotel::{CallsPage, Error, ErrorKind, Row};
 use crate::model::{Observation, Sid};
 
 use super::field::{Field, seconds};
@@ -27,6 +27,19 @@ struct Metadata<'a> {
     total: Option<&'a RawValue>,
     #[serde(borrow, rename = "NextPageUri")]
     next: Option<&'a RawValue>,
+}
+
+/// Reads a bulk page that came by another way than the client: for benchmarks and fuzzing. `requested` is
+/// the path and query that it answers.
+///
+/// # Errors
+/// [`ErrorKind::Decode`].
+pub fn read_page(body: &[u8], account: &AccountShape, requested: &str) -> Result<CallsPage, Error> {
+    page(body, account, requested).map_err(|Malformed(message)| Error {
+        kind: ErrorKind::Decode,
+        status: None,
+        message,
+    })
 }
 
 /// Reads a bulk page that answered `requested`, our path and query.
@@ -113,7 +126,7 @@ pub(crate) fn call(body: &[u8], account: &AccountShape, asked: &Sid) -> Result<O
     }
 }
 
-/// Whole number helper for the lists of ExoPhones.
+/// A page size, as a number or as text.
 pub(super) fn small_number(raw: &serde_json::Value) -> Option<u32> {
     match raw {
         serde_json::Value::Number(n) => n.as_u64().and_then(|n| u32::try_from(n).ok()),

@@ -1,20 +1,18 @@
 //! One row of the call list.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::exotel::Row;
-use crate::model::{
-    AnsweredBy, Details, Direction, LegStatus, Micros, Observation, Sid, Status, UnreadableRow, WallTime,
-    last_ten_digits, parse_time,
-};
+use crate::model::{AnsweredBy, Direction, Observation, Sid, Status, UnreadableRow, WallTime, parse_time};
 
 use super::AccountShape;
-use super::field::{Field, price_number, price_text, seconds};
+use super::details::Flat;
+use super::entries::Entries;
+use super::field::Field;
 use super::odd::Odd;
+use super::reader::Reader;
 
 /// Most bytes of a row that is set aside; a row has about 750.
 const MAX_RAW: usize = 16 * 1024;
@@ -37,51 +35,6 @@ pub fn read_row(raw: &str, account: &AccountShape) -> Row {
 
 fn not_an_object(error: &serde_json::Error) -> String {
     if error.is_data() { "the row is not an object" } else { "the row is broken JSON" }.to_owned()
-}
-
-/// The keys and values of an object, in order.
-struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-/// A key, borrowed where it has no escapes.
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> Visitor<'de> for Visit {
-            type Value = Key<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(key)))
-            }
-            fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(key.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Visit)
-    }
-}
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> Visitor<'de> for Visit {
-            type Value = Entries<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut entries = Vec::with_capacity(24);
-                while let Some(Key(key)) = map.next_key()? {
-                    entries.push((key, map.next_value()?));
-                }
-                Ok(Entries(entries))
-            }
-        }
-        deserializer.deserialize_map(Visit)
-    }
 }
 
 /// Declares the fields of a row that are read: one cell for each, filled by key.
@@ -181,7 +134,12 @@ impl Cells<'_> {
         call.uri = reader.text("Uri", self.uri);
         call.recording_url = reader.text("RecordingUrl", self.recording_url);
         call.exophone = reader.exophone(self.phone_number, self.phone_number_sid);
-        call.details = reader.details(&self);
+        call.details = reader.details(&Flat {
+            details: self.details,
+            conversation: self.conversation,
+            leg1: self.leg1,
+            leg2: self.leg2,
+        });
         reader.account_sid(self.account);
         for (key, raw) in self.unknown {
             reader.odd.keep(key, raw);
@@ -209,199 +167,6 @@ fn needed<T>(
         });
     }
     value
-}
-
-/// Reads the fields that may be bad: a bad one is absent, its text kept.
-struct Reader<'a> {
-    account: &'a AccountShape,
-    odd: Odd,
-}
-
-impl Reader<'_> {
-    /// Any scalar that `read` takes.
-    fn parse<T>(
-        &mut self,
-        name: &str,
-        raw: Option<&RawValue>,
-        read: impl FnOnce(&str) -> Option<T>,
-    ) -> Option<T> {
-        let raw = raw?;
-        let value = match Field::of(raw) {
-            Field::Absent => return None,
-            Field::Text(text) => read(&text),
-            Field::Number(text) => read(text),
-            Field::Other => None,
-        };
-        if value.is_none() {
-            self.odd.keep(name, raw);
-        }
-        value
-    }
-
-    fn text(&mut self, name: &str, raw: Option<&RawValue>) -> Option<String> {
-        self.parse(name, raw, |text| Some(text.to_owned()))
-    }
-
-    fn seconds(&mut self, name: &str, raw: Option<&RawValue>) -> Option<u32> {
-        self.parse(name, raw, seconds)
-    }
-
-    fn price(&mut self, name: &str, raw: Option<&RawValue>) -> Option<Micros> {
-        let number = raw.is_some_and(|raw| matches!(Field::of(raw), Field::Number(_)));
-        self.parse(name, raw, if number { price_number } else { price_text })
-    }
-
-    fn time(&mut self, name: &str, raw: Option<&RawValue>) -> Option<WallTime> {
-        let raw = raw?;
-        let read = match Field::of(raw) {
-            Field::Absent => return None,
-            Field::Text(text) => parse_time(&text, self.account.utc_offset).ok(),
-            Field::Number(_) | Field::Other => None,
-        };
-        if read.is_none() {
-            self.odd.keep(name, raw);
-        }
-        // A time that means "not yet" is absent, not odd.
-        read.flatten()
-    }
-
-    /// A word of a closed set; one we do not know is `other`, its text kept.
-    fn word<T: Copy + PartialEq>(
-        &mut self,
-        name: &str,
-        raw: Option<&RawValue>,
-        other: T,
-        read: impl FnOnce(&str) -> Option<T>,
-    ) -> Option<T> {
-        let raw = raw?;
-        let value = match Field::of(raw) {
-            Field::Absent => return None,
-            Field::Text(text) => read(&text),
-            Field::Number(_) | Field::Other => {
-                self.odd.keep(name, raw);
-                return None;
-            }
-        };
-        if value == Some(other) {
-            self.odd.keep(name, raw);
-        }
-        value
-    }
-
-    /// `PhoneNumber`, else `PhoneNumberSid`, which holds the number too in most answers. One that
-    /// says something else is kept.
-    fn exophone(&mut self, number: Option<&RawValue>, sid: Option<&RawValue>) -> Option<String> {
-        let phone = self.text("PhoneNumber", number);
-        let phone_sid = self.text("PhoneNumberSid", sid);
-        if let (Some(a), Some(b), Some(raw)) = (&phone, &phone_sid, sid) {
-            let same_number = last_ten_digits(a).is_some() && last_ten_digits(a) == last_ten_digits(b);
-            if a != b && !same_number {
-                self.odd.keep("PhoneNumberSid", raw);
-            }
-        }
-        phone.or(phone_sid)
-    }
-
-    fn account_sid(&mut self, raw: Option<&RawValue>) {
-        let Some(raw) = raw else { return };
-        match Field::of(raw) {
-            Field::Absent => {}
-            Field::Text(text) if text == self.account.sid.as_str() => {}
-            _ => self.odd.keep("AccountSid", raw),
-        }
-    }
-
-    /// Leg results: the `Details` block, what it lacks from the flat fields. None where neither says
-    /// anything: a call whose details were never told is not one without legs.
-    fn details(&mut self, cells: &Cells<'_>) -> Option<Details> {
-        let block = cells.details.map(|raw| self.details_block(raw)).unwrap_or_default();
-        let conversation = self.seconds("ConversationDuration", cells.conversation);
-        let leg1 = self.leg_status("Leg1Status", cells.leg1);
-        let leg2 = self.leg_status("Leg2Status", cells.leg2);
-        let details = Details {
-            conversation: block.conversation.or(conversation),
-            leg1: block.leg1.or(leg1),
-            leg2: block.leg2.or(leg2),
-            ..block
-        };
-        (details != Details::default()).then_some(details)
-    }
-
-    fn leg_status(&mut self, name: &str, raw: Option<&RawValue>) -> Option<LegStatus> {
-        self.word(name, raw, LegStatus::Other, LegStatus::from_word)
-    }
-
-    fn details_block(&mut self, raw: &RawValue) -> Details {
-        let mut details = Details::default();
-        // PHP writes an empty object as `[]`.
-        if matches!(Field::of(raw), Field::Absent) || raw.get().trim_matches(['[', ']', ' ']).is_empty() {
-            return details;
-        }
-        let Ok(Entries(entries)) = serde_json::from_str(raw.get()) else {
-            self.odd.keep("Details", raw);
-            return details;
-        };
-        for (key, value) in entries {
-            let name = format!("Details.{key}");
-            match key.as_ref() {
-                "ConversationDuration" => details.conversation = self.seconds(&name, Some(value)),
-                "Leg1Status" => details.leg1 = self.leg_status(&name, Some(value)),
-                "Leg2Status" => details.leg2 = self.leg_status(&name, Some(value)),
-                "Legs" => self.legs(&name, value, &mut details),
-                _ => self.odd.keep(name, value),
-            }
-        }
-        details
-    }
-
-    /// `[{"Leg": {"Id": 1, "OnCallDuration": 21}}, …]`, with or without the inner `Leg`.
-    fn legs(&mut self, name: &str, raw: &RawValue, details: &mut Details) {
-        if matches!(Field::of(raw), Field::Absent) {
-            return;
-        }
-        match legs(raw) {
-            Some([first, second]) => {
-                (details.leg1_seconds, details.leg2_seconds) = (first, second);
-            }
-            None => self.odd.keep(name, raw),
-        }
-    }
-}
-
-/// Seconds on call of leg 1 and leg 2; none if the list says anything else too.
-fn legs(raw: &RawValue) -> Option<[Option<u32>; 2]> {
-    let mut on_call = [None; 2];
-    let list: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
-    for (at, item) in list.into_iter().enumerate() {
-        let Entries(mut leg) = serde_json::from_str(item.get()).ok()?;
-        if let [(key, inner)] = leg.as_slice()
-            && key == "Leg"
-        {
-            leg = serde_json::from_str::<Entries<'_>>(inner.get()).ok()?.0;
-        }
-        let mut slot = at;
-        let mut duration = None;
-        for (key, value) in leg {
-            match (key.as_ref(), Field::of(value)) {
-                ("Id" | "OnCallDuration", Field::Absent) => {}
-                ("Id", Field::Number(id)) => slot = leg_slot(id)?,
-                ("Id", Field::Text(id)) => slot = leg_slot(&id)?,
-                ("OnCallDuration", Field::Number(text)) => duration = Some(seconds(text)?),
-                ("OnCallDuration", Field::Text(text)) => duration = Some(seconds(&text)?),
-                _ => return None,
-            }
-        }
-        *on_call.get_mut(slot)? = duration;
-    }
-    Some(on_call)
-}
-
-fn leg_slot(id: &str) -> Option<usize> {
-    match id {
-        "1" => Some(0),
-        "2" => Some(1),
-        _ => None,
-    }
 }
 
 /// A row to set aside.

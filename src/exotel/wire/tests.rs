@@ -220,6 +220,26 @@ fn another_call_than_the_one_asked_for_is_no_answer() {
 }
 
 #[test]
+fn answers_of_other_apis_are_told_apart() {
+    let sid = Sid::parse("2c3d4e5f60718293a4b5c6d7e8f12032").unwrap();
+    for body in [
+        fixture!("call-details-v2.json"),
+        fixture!("call-details-v2-ccm-legacy-keys.json"),
+        fixture!("call-details-v3-active.json"),
+        fixture!("call-details-v3-terminal.json"),
+        fixture!("call-legs-v3.json"),
+        fixture!("exophone-details.json"),
+        fixture!("exophone-details-enveloped.json"),
+        fixture!("exophone-details-outage.json"),
+        fixture!("exophone-v2beta.json"),
+    ] {
+        assert!(call(body.as_bytes(), &account(), &sid).is_err(), "{body}");
+        assert!(page(body.as_bytes(), &account(), REQUESTED).is_err(), "{body}");
+        assert!(exophones(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+#[test]
 fn a_row_needs_a_sid_a_creation_time_and_a_status() {
     for key in ["Sid", "DateCreated", "Status"] {
         for absent in [json!(null), json!(""), json!("null")] {

@@ -60,6 +60,7 @@ impl Bench {
             prune_floor: WallTime(0),
             directory: Arc::clone(&self.directory),
             api_answered: Some(self.now),
+            up_since: Timestamp(0),
             now: self.now,
         }
     }

@@ -407,6 +407,17 @@ impl Call {
             if was.status != self.view.status {
                 correct(self, CorrectedField::Status);
             }
+            let length = |call: &Observation| {
+                let lasted = matches!((call.start, call.end), (Some(s), Some(e)) if e > s);
+                call.duration.filter(|d| *d > 0 || !lasted)
+            };
+            // The set-up time needs both; when talk was counted without a Duration it follows.
+            if let (Some(talk), None, Some(duration)) = (s.talk, length(was), length(&self.view))
+                && outcome(&self.view, true).as_str() == "answered"
+            {
+                let a = s.direction.code();
+                self.observe(account, Family::SetupDuration, a, u64::from(duration.saturating_sub(talk)));
+            }
             let (Some(old), Some(new)) = (was.details, self.view.details) else {
                 self.settled = Some(s);
                 return self.count_talk(account);

@@ -81,7 +81,12 @@ impl World {
         if self.answering {
             self.answered = Some(now);
         }
-        let around = Surroundings { directory: &self.directory, api_answered: self.answered, now };
+        let around = Surroundings {
+            directory: &self.directory,
+            api_answered: self.answered,
+            up_since: Timestamp(0),
+            now,
+        };
         details_in_vain(&mut record, why, &self.rules, &around);
         self.settle(Some(&before), &mut record, now);
         self.record = Some(record);
@@ -112,7 +117,12 @@ impl World {
         if self.answering {
             self.answered = Some(now);
         }
-        let around = Surroundings { directory: &self.directory, api_answered: self.answered, now };
+        let around = Surroundings {
+            directory: &self.directory,
+            api_answered: self.answered,
+            up_since: Timestamp(0),
+            now,
+        };
         self.wanted = settle(ACCOUNT, before, record, self.root, &self.rules, &around, &mut self.totals);
     }
 

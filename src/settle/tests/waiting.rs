@@ -303,7 +303,12 @@ fn times_at_the_ends_of_their_range_do_not_panic() {
                     record.book.details_tries = u8::MAX;
                     let before = record.clone();
                     world.settle(Some(&before), &mut record, Timestamp(i64::MAX));
-                    let around = Surroundings { directory: &world.directory, api_answered: None, now };
+                    let around = Surroundings {
+                        directory: &world.directory,
+                        api_answered: None,
+                        up_since: Timestamp(0),
+                        now,
+                    };
                     details_in_vain(&mut record, InVain::Answered, &world.rules, &around);
                 }
             }

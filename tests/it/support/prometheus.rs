@@ -27,6 +27,14 @@ impl Prometheus {
     /// was scraped with success. Takes about 6 s: Prometheus looks at its targets 5 s after its start.
     #[track_caller]
     pub(crate) fn start(version: Version, targets: &[&str]) -> Self {
+        let prometheus = Self::start_before(version, targets);
+        eventually(secs(30), "every target was scraped", || prometheus.targets_are_up(targets.len()));
+        prometheus
+    }
+
+    /// The same for targets that are not there yet; waits until they were looked for.
+    #[track_caller]
+    pub(crate) fn start_before(version: Version, targets: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
         let config = folder.path().join("prometheus.yml");
         std::fs::write(&config, configuration(targets)).expect("a configuration file");
@@ -46,7 +54,10 @@ impl Prometheus {
             ensure(status == 200, || format!("status {status}"))
         });
         let prometheus = Self { process, base, _folder: folder };
-        eventually(secs(30), "every target was scraped", || prometheus.targets_are_up(targets.len()));
+        eventually(secs(30), "every target was looked for", || {
+            let looked_for = prometheus.number("count(up)")?;
+            ensure(looked_for == targets.len() as f64, || format!("{looked_for} targets"))
+        });
         prometheus
     }
 

@@ -1,0 +1,97 @@
+//! Pages from bytes to disk, contenders in turns.
+
+use std::path::Path;
+use std::time::Instant;
+
+use exotel_exporter::model::WallTime;
+
+use crate::calls::{Calls, PAGE};
+use crate::figures::{Verdicts, grouped, least, median, most, table};
+use crate::ours::Ours;
+use crate::postgres::{Commit, Postgres};
+use crate::sqlite::Sqlite;
+
+/// Pages a turn; of the slow ones fewer.
+const PAGES: u64 = 100;
+const PAGES_SLOW: u64 = 10;
+/// 2026-03-02 00:00:00 on Exotel's clock.
+const FROM: WallTime = WallTime(1_772_409_600);
+
+/// A contender: its name, how many pages it takes a turn, and its rates.
+struct Contender<'c> {
+    name: String,
+    pages: u64,
+    next: u64,
+    take: Box<dyn FnMut(&[u8]) -> anyhow::Result<()> + 'c>,
+    rates: Vec<f64>,
+}
+
+/// Runs it.
+pub fn run(folder: &Path, postgres: &str, rounds: usize) -> anyhow::Result<Verdicts> {
+    let calls = Calls { from: FROM };
+    let mut ours = Ours::open(&folder.join("ours.redb"), &calls)?;
+    let mut sqlite = Sqlite::open(&folder.join("calls.sqlite"), &calls)?;
+    let mut by_row = Postgres::open(postgres)?;
+    let version = by_row.version()?;
+    let by_row = std::cell::RefCell::new(by_row);
+    let contender = |name: &str, pages, take| Contender {
+        name: name.to_owned(),
+        pages,
+        // Each has calls of its own range, so that both ways into PostgreSQL meet new rows.
+        next: if pages == PAGES { 0 } else { 1_000_000 },
+        take,
+        rates: Vec::new(),
+    };
+    let mut contenders = [
+        contender("exotel-exporter", PAGES, Box::new(|body: &[u8]| ours.page(body)) as Box<_>),
+        contender(
+            "SQLite, WAL, FULL, one transaction a page",
+            PAGES,
+            Box::new(|body: &[u8]| sqlite.page(body)),
+        ),
+        contender(
+            &format!("PostgreSQL {version}, upsert by row"),
+            PAGES_SLOW,
+            Box::new(|body: &[u8]| by_row.borrow_mut().page(body, Commit::Row)),
+        ),
+        contender(
+            "the same, one transaction a page",
+            PAGES_SLOW,
+            Box::new(|body: &[u8]| by_row.borrow_mut().page(body, Commit::Page)),
+        ),
+    ];
+    contenders[3].next *= 2;
+    // One page each before the clock runs: files made, statements prepared.
+    for round in 0..=rounds {
+        for contender in &mut contenders {
+            let pages = if round == 0 { 1 } else { contender.pages };
+            let bodies: Vec<Vec<u8>> = (0..pages).map(|n| calls.page(contender.next + n * PAGE)).collect();
+            contender.next += pages * PAGE;
+            let began = Instant::now();
+            for body in &bodies {
+                (contender.take)(body)?;
+            }
+            if round > 0 {
+                contender.rates.push((pages * PAGE) as f64 / began.elapsed().as_secs_f64());
+            }
+        }
+    }
+    let rates: Vec<f64> = contenders.iter().map(|c| median(&c.rates)).collect();
+    let rows = contenders.iter().zip(&rates).map(|(c, rate)| {
+        vec![
+            c.name.clone(),
+            grouped(*rate),
+            format!("{} to {}", grouped(least(&c.rates)), grouped(most(&c.rates))),
+            format!("{:.1}", rates[0] / rate),
+        ]
+    });
+    println!("\nPages of {PAGE} new calls, median of {rounds} rounds in turns:");
+    table(&["", "calls/s", "range", "exotel-exporter is faster by"], &rows.collect::<Vec<_>>());
+    let stored: u64 = contenders[2..].iter().map(|c| c.rates.len() as u64 * c.pages * PAGE + PAGE).sum();
+    drop(contenders);
+    println!("\nPostgreSQL holds a call in {:.0} bytes.", by_row.into_inner().size()? / stored as f64);
+    let mut verdicts = Verdicts::default();
+    verdicts.at_least("times PostgreSQL's upserts by row", rates[0] / rates[2], 50.0);
+    verdicts.at_least("times SQLite", rates[0] / rates[1], 1.0);
+    Ok(verdicts)
+}

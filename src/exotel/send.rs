@@ -1,0 +1,184 @@
+//! Sending: leave, slot, request, answer, and once more where that may help.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use bytes::Bytes;
+use http::{Request, Response, header};
+
+use super::answer::{Hints, failure, is_retried};
+use super::auth::Leave;
+use super::client::Inner;
+use super::limiter::Limiter;
+use super::wire::Malformed;
+use super::{Error, ErrorKind, Pool, Priority};
+use crate::metrics::api::Endpoint;
+
+/// Longest wait between two tries, whatever the settings say.
+const MAX_BACKOFF: Duration = Duration::from_secs(300);
+
+/// One thing to ask for.
+pub(super) struct Ask {
+    pub(super) endpoint: Endpoint,
+    pub(super) pool: Pool,
+    pub(super) priority: Priority,
+    /// Path and query, exactly as sent.
+    pub(super) target: String,
+}
+
+impl Inner {
+    pub(super) fn limiter(&self, pool: Pool) -> Option<&Arc<Limiter>> {
+        match pool {
+            Pool::Voice => Some(&self.voice),
+            Pool::Exophones => Some(&self.exophones),
+            Pool::Sms => None,
+        }
+    }
+
+    /// Asks, again where that may help, and reads the answer.
+    pub(super) async fn get<T>(
+        &self,
+        ask: &Ask,
+        read: impl Fn(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<T, Error> {
+        let mut backoff = ExponentialBuilder::new()
+            .with_min_delay(self.retry.initial_backoff)
+            .with_max_delay(MAX_BACKOFF.max(self.retry.initial_backoff))
+            .with_max_times(self.retry.attempts as usize)
+            .with_factor(2.0)
+            .with_jitter()
+            .build();
+        loop {
+            let error = match self.attempt(ask, &read).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            if !is_retried(error.kind) {
+                return Err(self.presentable(ask, error));
+            }
+            let Some(wait) = backoff.next() else {
+                self.metrics.abandoned(ask.endpoint);
+                return Err(self.presentable(ask, error));
+            };
+            // After a 429 the pool as a whole waits.
+            if !matches!(error.kind, ErrorKind::Throttled { .. }) {
+                tokio::time::sleep(wait).await;
+            }
+        }
+    }
+
+    /// One try: leave, slot, request, answer.
+    async fn attempt<T>(&self, ask: &Ask, read: impl Fn(&[u8]) -> Result<T, Malformed>) -> Result<T, Error> {
+        let request = self.request(ask)?;
+        let limiter = self.limiter(ask.pool).ok_or_else(|| local("this pool is not in use"))?;
+        let asked_at = self.clock.monotonic_millis();
+        let leave = self.leave(self.auth.ask(asked_at))?;
+        let mut permit = limiter.acquire(ask.priority).await;
+        self.leave(self.auth.still(leave, self.clock.monotonic_millis()))?;
+        permit.record().await.map_err(|e| Error {
+            kind: ErrorKind::Ledger,
+            status: None,
+            message: format!("not sent: {e}"),
+        })?;
+        let sent_at = self.clock.monotonic_millis();
+        self.metrics.waited(ask.pool, ask.priority, Duration::from_millis(sent_at.saturating_sub(asked_at)));
+
+        let result = self.transport.send(request).await;
+        // From here the minute of the slot runs.
+        drop(permit);
+        let took = Duration::from_millis(self.clock.monotonic_millis().saturating_sub(sent_at));
+        let result = match result {
+            Ok(answer) => {
+                self.metrics.attempt(ask.endpoint, Some(answer.status().as_u16()), took);
+                self.judge(ask, limiter, &answer, read)
+            }
+            Err(error) => {
+                self.metrics.attempt(ask.endpoint, error.status, took);
+                Err(error)
+            }
+        };
+        if let Err(error) = &result {
+            self.metrics.failure(ask.endpoint, error.kind);
+        }
+        result
+    }
+
+    fn leave(&self, leave: Leave) -> Result<Leave, Error> {
+        match leave {
+            Leave::Good | Leave::Try => Ok(leave),
+            Leave::Denied { wait_ms } => Err(Error {
+                kind: ErrorKind::Auth,
+                status: None,
+                message: format!(
+                    "not sent: Exotel refused this account with 401 (wrong key or token, or wrong region?); next try in {} s",
+                    wait_ms.div_ceil(1000)
+                ),
+            }),
+        }
+    }
+
+    /// What an answer tells the limiter, the key and the caller.
+    fn judge<T>(
+        &self,
+        ask: &Ask,
+        limiter: &Limiter,
+        answer: &Response<Bytes>,
+        read: impl Fn(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<T, Error> {
+        let (status, now) = (answer.status(), self.clock.since_epoch());
+        let hints = Hints::of(status, answer.headers(), ask.pool, now);
+        if let Some(date) = hints.date {
+            self.metrics.set_clock_offset(date - i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        }
+        if let Some(limit) = hints.limit {
+            limiter.learn(limit);
+        }
+        if let Some(remaining) = hints.remaining {
+            limiter.gauges().set_remaining(remaining);
+        }
+        if let Some(pause) = hints.pause {
+            limiter.pause(pause);
+        }
+        if let Some(error) = failure(status, answer.body(), ask.pool, &hints) {
+            if error.kind == ErrorKind::Auth {
+                self.auth.refused(self.clock.monotonic_millis());
+                self.metrics.set_auth_ok(false);
+            }
+            return Err(error);
+        }
+        self.auth.accepted();
+        self.metrics.set_auth_ok(true);
+        read(answer.body()).map_err(|Malformed(message)| Error {
+            kind: ErrorKind::Decode,
+            status: Some(status.as_u16()),
+            message,
+        })
+    }
+
+    fn request(&self, ask: &Ask) -> Result<Request<Bytes>, Error> {
+        let base = self.base.as_ref().map_err(|why| local(why))?;
+        Request::get(format!("{base}{}", ask.target))
+            .header(header::AUTHORIZATION, self.authorization.clone())
+            .header(header::ACCEPT, "application/json")
+            .header(header::USER_AGENT, concat!("exotel-exporter/", env!("CARGO_PKG_VERSION")))
+            .body(Bytes::new())
+            .map_err(|_| local("the address cannot be written as a URI"))
+    }
+
+    /// An error as the caller sees it: it says what was asked, and shows no secret that an answer echoed.
+    fn presentable(&self, ask: &Ask, mut error: Error) -> Error {
+        error.message = format!("GET {}: {}", ask.endpoint.as_str(), error.message);
+        for secret in &self.secrets {
+            if error.message.contains(secret.as_str()) {
+                error.message = error.message.replace(secret.as_str(), "(hidden)");
+            }
+        }
+        error
+    }
+}
+
+/// A fault on our own side, before anything is sent.
+fn local(why: &str) -> Error {
+    Error { kind: ErrorKind::Client, status: None, message: format!("not sent: {why}") }
+}

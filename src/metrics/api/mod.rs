@@ -1,0 +1,259 @@
+//! The `exotel_api_*` families: what we ask of Exotel, how it answers, how long our own limiter held us back.
+//!
+//! Everything is kept under the account's sid; the account's name is put on when a scrape is rendered, so
+//! that a rename keeps the counters. A scrape reads atomics and never waits for a request.
+
+mod render;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::exotel::{ErrorKind, Pool, Priority};
+
+/// What is asked of Exotel: the `endpoint` label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// The call list.
+    Calls,
+    /// One call.
+    Call,
+    /// The list of ExoPhones.
+    Exophones,
+}
+
+impl Endpoint {
+    /// Every endpoint in use; their counters exist from the start.
+    pub const ALL: [Self; 3] = [Self::Calls, Self::Call, Self::Exophones];
+
+    /// The `endpoint` label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Calls => "calls",
+            Self::Call => "call",
+            Self::Exophones => "exophones",
+        }
+    }
+}
+
+/// Codes with a label of their own; any other is counted by its class, so that no server can make series.
+const CODES: [u16; 24] = [
+    200, 202, 204, 207, 301, 302, 304, 307, 308, 400, 401, 402, 403, 404, 405, 409, 413, 422, 429, 500, 501,
+    502, 503, 504,
+];
+
+/// Labels of [`CODES`] and of the classes, `none` for an attempt without an answer.
+const CODE_LABELS: [&str; 31] = [
+    "200", "202", "204", "207", "301", "302", "304", "307", "308", "400", "401", "402", "403", "404", "405",
+    "409", "413", "422", "429", "500", "501", "502", "503", "504", "1xx", "2xx", "3xx", "4xx", "5xx",
+    "other", "none",
+];
+
+fn code_index(code: Option<u16>) -> usize {
+    let Some(code) = code else { return CODE_LABELS.len() - 1 };
+    CODES.iter().position(|c| *c == code).unwrap_or(match code {
+        100..=599 => CODES.len() + usize::from(code / 100) - 1,
+        _ => CODES.len() + 5,
+    })
+}
+
+/// Edges of the latency of one attempt; a request is given up after 30 s.
+const DURATION_EDGES: [f64; 11] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0];
+
+/// Edges of the wait for the local limiter; a backlog of background work may wait for long.
+const WAIT_EDGES: [f64; 12] = [0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0];
+
+/// Waits that exist from the start: those that every account has.
+const SEEDED_WAITS: [(Pool, Priority); 5] = [
+    (Pool::Voice, Priority::Settle),
+    (Pool::Voice, Priority::Sync),
+    (Pool::Voice, Priority::Details),
+    (Pool::Voice, Priority::Heal),
+    (Pool::Exophones, Priority::Sync),
+];
+
+const NOT_KNOWN: u64 = u64::MAX;
+
+/// The families, for all accounts. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct ApiMetrics(Arc<ArcSwap<BTreeMap<String, AccountApiMetrics>>>);
+
+impl ApiMetrics {
+    /// Registers the families, under their full names.
+    pub fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register_collector(Box::new(metrics.clone()));
+        metrics
+    }
+
+    /// The counters of the account with this sid, shown under `name` from now on. Asked for again, also
+    /// under another name, they are the same counters.
+    pub fn for_account(&self, sid: &str, name: &str) -> AccountApiMetrics {
+        let fresh = AccountApiMetrics::new(name);
+        self.0.rcu(|accounts| {
+            let mut accounts = BTreeMap::clone(accounts);
+            accounts.entry(sid.to_owned()).or_insert_with(|| fresh.clone());
+            accounts
+        });
+        let account = self.0.load().get(sid).cloned().unwrap_or(fresh);
+        account.0.name.store(Arc::new(name.to_owned()));
+        account
+    }
+
+    /// Ends the series of an account that is no longer configured.
+    pub fn forget(&self, sid: &str) {
+        self.0.rcu(|accounts| {
+            let mut accounts = BTreeMap::clone(accounts);
+            accounts.remove(sid);
+            accounts
+        });
+    }
+}
+
+/// State of one pool as a scrape reads it; written by the limiter.
+#[derive(Debug)]
+pub struct PoolGauges {
+    queue: AtomicUsize,
+    quota: AtomicU64,
+    remaining: AtomicU64,
+}
+
+impl Default for PoolGauges {
+    fn default() -> Self {
+        Self { queue: AtomicUsize::new(0), quota: AtomicU64::new(0), remaining: AtomicU64::new(NOT_KNOWN) }
+    }
+}
+
+impl PoolGauges {
+    /// Requests that wait.
+    pub fn set_queue(&self, waiting: usize) {
+        self.queue.store(waiting, Ordering::Relaxed);
+    }
+
+    /// Requests per minute in force.
+    pub fn set_quota(&self, per_minute: u32) {
+        self.quota.store(u64::from(per_minute), Ordering::Relaxed);
+    }
+
+    /// What Exotel says is left.
+    pub fn set_remaining(&self, requests: u64) {
+        self.remaining.store(requests.min(NOT_KNOWN - 1), Ordering::Relaxed);
+    }
+
+    /// Requests that wait.
+    pub fn queue(&self) -> usize {
+        self.queue.load(Ordering::Relaxed)
+    }
+
+    /// What Exotel last said is left, if it ever did.
+    pub fn remaining(&self) -> Option<u64> {
+        Some(self.remaining.load(Ordering::Relaxed)).filter(|n| *n != NOT_KNOWN)
+    }
+}
+
+/// The counters of one account. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AccountApiMetrics(Arc<Account>);
+
+#[derive(Debug)]
+struct Account {
+    name: ArcSwap<String>,
+    endpoints: [PerEndpoint; Endpoint::ALL.len()],
+    waits: [[OnceLock<Histogram>; Priority::ALL.len()]; Pool::ALL.len()],
+    pools: [ArcSwapOption<PoolGauges>; Pool::ALL.len()],
+    auth_ok: AtomicBool,
+    /// Seconds; `i64::MIN` until the first Date header.
+    clock_offset: AtomicI64,
+}
+
+#[derive(Debug)]
+struct PerEndpoint {
+    codes: [Counter; CODE_LABELS.len()],
+    failures: [Counter; ErrorKind::REASONS.len()],
+    abandoned: Counter,
+    duration: Histogram,
+}
+
+impl AccountApiMetrics {
+    fn new(name: &str) -> Self {
+        let account = Account {
+            name: ArcSwap::from_pointee(name.to_owned()),
+            endpoints: std::array::from_fn(|_| PerEndpoint {
+                codes: std::array::from_fn(|_| Counter::default()),
+                failures: std::array::from_fn(|_| Counter::default()),
+                abandoned: Counter::default(),
+                duration: Histogram::new(DURATION_EDGES),
+            }),
+            waits: std::array::from_fn(|_| std::array::from_fn(|_| OnceLock::new())),
+            pools: std::array::from_fn(|_| ArcSwapOption::empty()),
+            auth_ok: AtomicBool::new(true),
+            clock_offset: AtomicI64::new(i64::MIN),
+        };
+        let metrics = Self(Arc::new(account));
+        for (pool, priority) in SEEDED_WAITS {
+            metrics.wait(pool, priority);
+        }
+        metrics
+    }
+
+    fn endpoint(&self, endpoint: Endpoint) -> &PerEndpoint {
+        &self.0.endpoints[endpoint as usize]
+    }
+
+    fn wait(&self, pool: Pool, priority: Priority) -> &Histogram {
+        self.0.waits[pool as usize][priority as usize].get_or_init(|| Histogram::new(WAIT_EDGES))
+    }
+
+    /// One attempt ended: its HTTP code, if an answer came, and its length.
+    pub fn attempt(&self, endpoint: Endpoint, code: Option<u16>, took: Duration) {
+        let endpoint = self.endpoint(endpoint);
+        endpoint.codes[code_index(code)].inc();
+        endpoint.duration.observe(took.as_secs_f64());
+    }
+
+    /// One attempt failed. A kind that is no outcome of an attempt is not counted.
+    pub fn failure(&self, endpoint: Endpoint, kind: ErrorKind) {
+        if let Some(at) = ErrorKind::REASONS.iter().position(|r| *r == kind.reason()) {
+            self.endpoint(endpoint).failures[at].inc();
+        }
+    }
+
+    /// An operation was given up.
+    pub fn abandoned(&self, endpoint: Endpoint) {
+        self.endpoint(endpoint).abandoned.inc();
+    }
+
+    /// A request waited for the limiter.
+    pub fn waited(&self, pool: Pool, priority: Priority, waited: Duration) {
+        self.wait(pool, priority).observe(waited.as_secs_f64());
+    }
+
+    /// Whether Exotel takes our key.
+    pub fn set_auth_ok(&self, ok: bool) {
+        self.0.auth_ok.store(ok, Ordering::Relaxed);
+    }
+
+    /// Exotel's clock minus ours, in seconds.
+    pub fn set_clock_offset(&self, seconds: i64) {
+        self.0.clock_offset.store(seconds.max(i64::MIN + 1), Ordering::Relaxed);
+    }
+
+    /// Exotel's clock minus ours, in seconds, once an answer carried a Date.
+    pub fn clock_offset(&self) -> Option<i64> {
+        Some(self.0.clock_offset.load(Ordering::Relaxed)).filter(|s| *s != i64::MIN)
+    }
+
+    /// Shows the state of a pool from now on.
+    pub fn show_pool(&self, pool: Pool, gauges: Arc<PoolGauges>) {
+        self.0.pools[pool as usize].store(Some(gauges));
+    }
+}
