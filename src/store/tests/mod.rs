@@ -101,6 +101,7 @@ fn context(account: AccountId, now: Timestamp) -> crate::ingest::Context {
         prune_floor: WallTime(0),
         directory: Arc::new(crate::model::Directory::new(&[], Some(Timestamp(i64::MAX)), 500)),
         api_answered: Some(now),
+        up_since: Timestamp(0),
         now,
     }
 }
