@@ -163,9 +163,11 @@ async fn heal(account: &Account) -> Result<(), store::Error> {
     } else {
         Vec::new()
     };
+    // What a page on the way has healed already must not come back.
+    let left: HashSet<u64> = account.store.set_aside(account.id).await?.iter().map(|row| row.id).collect();
     let put_off: Vec<SetAside> = due
         .into_iter()
-        .filter(|row| !healed.contains(&row.id))
+        .filter(|row| !healed.contains(&row.id) && left.contains(&row.id))
         .map(|row| {
             let wait = account.plan().slack.max(1).saturating_mul(1 << row.tries.min(16)).min(LONGEST_RETRY);
             let tries = row.tries + u32::from(answered);

@@ -279,12 +279,10 @@ impl Observation {
     }
 
     /// The whole call in seconds, once it is known: Exotel says 0 for a call that lasted until it has
-    /// worked it out.
+    /// worked it out, and for one whose end it does not know yet.
     pub fn known_duration(&self) -> Option<u32> {
-        match (self.duration, self.start, self.end) {
-            (Some(0), Some(start), Some(end)) if end > start => None,
-            (duration, ..) => duration,
-        }
+        self.duration
+            .filter(|seconds| *seconds > 0 || self.end.is_some_and(|end| self.start.is_none_or(|s| end <= s)))
     }
 }
 

@@ -64,9 +64,7 @@ impl Naive {
         let mut before: BTreeMap<String, (Observation, DetailsState)> = BTreeMap::new();
         let named = rows.iter().map(|r| r.sid.to_string());
         for name in named.chain(asked_details.iter().chain(refused).map(ToString::to_string)) {
-            if let Some(call) = self.calls.get(&name)
-                && call.settled.is_some()
-            {
+            if let Some(call) = self.calls.get(&name).filter(|call| call.settled.is_some()) {
                 before.entry(name.clone()).or_insert((call.view.clone(), call.details));
             }
             if !touched.contains(&name) {
@@ -192,6 +190,15 @@ fn over(call: &Observation) -> bool {
     last.contains(&call.status) || (call.status == Status::Other && call.end.is_some())
 }
 
+/// Seconds, unless they are 0 though the call lasted, or may have.
+fn length(call: &Observation) -> Option<u32> {
+    match (call.duration, call.start, call.end) {
+        (Some(0), _, None) => None,
+        (Some(0), Some(start), Some(end)) if end > start => None,
+        (duration, ..) => duration,
+    }
+}
+
 /// The newer row wins; a value beats none; what is over stays over.
 fn absorb(view: &mut Observation, row: &Observation) {
     let newer = match (row.updated, view.updated) {
@@ -285,9 +292,8 @@ impl Call {
         if !over(view) || (sip && now < end.plus(900)) {
             return;
         }
-        let lasted = matches!((view.start, view.end), (Some(start), Some(end)) if end > start);
         let complete = view.end.is_some()
-            && view.duration.is_some_and(|d| d > 0 || !lasted)
+            && length(view).is_some()
             && (view.price.is_some() || view.status != Status::Completed)
             && (!self.needs_details() || self.details != DetailsState::Missing);
         if !complete {
@@ -376,8 +382,7 @@ impl Call {
             if talk < 10 {
                 self.add(account, Family::Short, exophone, a, 0, 1);
             }
-            let lasted = matches!((self.view.start, self.view.end), (Some(s), Some(e)) if e > s);
-            if let Some(duration) = self.view.duration.filter(|d| *d > 0 || !lasted) {
+            if let Some(duration) = length(&self.view) {
                 self.observe(account, Family::SetupDuration, a, u64::from(duration.saturating_sub(talk)));
             }
         }
@@ -409,10 +414,6 @@ impl Call {
             if was.status != self.view.status {
                 correct(self, CorrectedField::Status);
             }
-            let length = |call: &Observation| {
-                let lasted = matches!((call.start, call.end), (Some(s), Some(e)) if e > s);
-                call.duration.filter(|d| *d > 0 || !lasted)
-            };
             // The set-up time needs both; when talk was counted without a Duration it follows.
             if let (Some(talk), None, Some(duration)) = (s.talk, length(was), length(&self.view))
                 && outcome(&self.view, true).as_str() == "answered"
