@@ -102,7 +102,6 @@ fn context(account: AccountId, now: Timestamp) -> crate::ingest::Context {
         directory: Arc::new(crate::model::Directory::new(&[], Some(Timestamp(i64::MAX)), 500)),
         up_since: Timestamp(0),
         api_answered: Some(now),
-        up_since: Timestamp(0),
         now,
     }
 }
