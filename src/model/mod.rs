@@ -1,8 +1,10 @@
 //! Call records, time windows and words: plain types, no I/O.
 
 pub mod call;
+pub mod callback;
 pub mod clock;
 pub mod exophones;
+pub mod health;
 pub mod outcome;
 pub mod record;
 pub mod series;

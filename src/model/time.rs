@@ -11,7 +11,10 @@ use std::ops::{Add, Sub};
 use jiff::civil::DateTime;
 
 /// Seconds since the Unix epoch, UTC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
 pub struct Timestamp(pub i64);
 
 /// A time on Exotel's wall clock: seconds since `1970-01-01 00:00:00` on that clock, no zone.
