@@ -102,13 +102,12 @@ pub(crate) fn status(
 
 fn account_status(account: &Account, totals: &crate::model::series::Totals) -> AccountStatus {
     let status = account.status().clone();
-    let state = match (&status.last_error, status.sync_failed, status.first_sync_done) {
-        (Some((since, message)), true, _) => {
+    let state = match &status.sync_failing {
+        Some((since, message)) => {
             AccountState::Failing(Failure { since: *since, reason: "sync", message: message.clone() })
         }
-        (_, _, true) => AccountState::Up,
-        _ if !account.sync.enabled => AccountState::Up,
-        _ => AccountState::Starting,
+        None if status.first_sync_done || !account.sync.enabled => AccountState::Up,
+        None => AccountState::Starting,
     };
     AccountStatus {
         name: account.config.name.clone(),
@@ -136,12 +135,11 @@ fn account_status(account: &Account, totals: &crate::model::series::Totals) -> A
 }
 
 fn sync_status(account: &Account, status: &Status) -> SyncStatus {
-    let running = status.last_run.as_ref().filter(|run| run.status == RunStatus::InProgress);
     SyncStatus {
         interval: account.sync.interval,
         watermark: status.watermark,
         head: status.head,
-        running_since: running.map(|run| Timestamp(run.started)),
+        running_since: status.running_since,
         last_run: status.last_run.as_ref().and_then(|run| {
             let ended = run.ended?;
             Some(SyncRun {

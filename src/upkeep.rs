@@ -91,7 +91,7 @@ impl Upkeep {
             let (done, failed, overflowed) = {
                 let mut status = account.status();
                 let overflowed = std::mem::take(&mut status.overflowed);
-                (status.first_sync_done || !account.sync.enabled, status.sync_failed, overflowed)
+                (status.first_sync_done || !account.sync.enabled, status.sync_failing.is_some(), overflowed)
             };
             for _ in 0..overflowed {
                 self.metrics.exporter.label_overflowed(crate::metrics::Overflow::Exophone);

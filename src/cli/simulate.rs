@@ -8,7 +8,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::Flags;
+use super::{Flags, say};
 use crate::app;
 use crate::config::{Accounts, values};
 use crate::model::Clock;
@@ -41,7 +41,7 @@ pub struct SimulateArgs {
 pub(super) async fn run(flags: &Flags, args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     if args.list_scenarios {
         for scenario in Scenario::ALL {
-            println!("{:<14} {}", scenario.name(), scenario.description());
+            say(&format!("{:<14} {}\n", scenario.name(), scenario.description()))?;
         }
         return Ok(ExitCode::SUCCESS);
     }

@@ -5,9 +5,14 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::Flags;
+use super::{Flags, say};
 use crate::config::Accounts;
 use crate::store;
+
+/// One line on standard output, for a reader that may leave.
+macro_rules! line {
+    ($($text:tt)*) => { say(&format!("{}\n", format_args!($($text)*)))? };
+}
 
 pub(super) const EXAMPLE: &str = "\
 Example:
@@ -55,37 +60,37 @@ fn care(path: &Path, command: &StoreCommand) -> anyhow::Result<ExitCode> {
             let report = store::check(path, &mut progress("checked"))?;
             eprintln!();
             for fault in &report.faults {
-                println!("{fault}");
+                line!("{fault}");
             }
             if report.faults.is_empty() {
-                println!("{}: {} calls read, every record is sound", path.display(), report.calls);
+                line!("{}: {} calls read, every record is sound", path.display(), report.calls);
                 return Ok(ExitCode::SUCCESS);
             }
             Ok(ExitCode::FAILURE)
         }
         StoreCommand::Stats => {
-            print_stats(&store::stats(path)?);
+            print_stats(&store::stats(path)?)?;
             Ok(ExitCode::SUCCESS)
         }
         StoreCommand::Backup { file } => {
             store::backup(path, file, &mut progress("copied"))?;
             eprintln!();
-            println!("{} is a copy of {}; `store restore` brings it back", file.display(), path.display());
+            line!("{} is a copy of {}; `store restore` brings it back", file.display(), path.display());
             Ok(ExitCode::SUCCESS)
         }
         StoreCommand::Restore { file } => {
             match store::restore(path, file)? {
                 Some(kept) => {
-                    println!("{} is restored; what was there is {}", path.display(), kept.display())
+                    line!("{} is restored; what was there is {}", path.display(), kept.display());
                 }
-                None => println!("{} is restored", path.display()),
+                None => line!("{} is restored", path.display()),
             }
-            println!("counters start from 0; calls after the copy are read again from Exotel and counted");
+            line!("counters start from 0; calls after the copy are read again from Exotel and counted");
             Ok(ExitCode::SUCCESS)
         }
         StoreCommand::Compact => {
             let (before, after) = store::compact(path)?;
-            println!("{}: {before} bytes before, {after} after", path.display());
+            line!("{}: {before} bytes before, {after} after", path.display());
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -96,21 +101,22 @@ fn progress(what: &str) -> impl FnMut(u64, u64) {
     move |done, total| eprint!("\r{what} {done} of {total} calls")
 }
 
-fn print_stats(stats: &store::Stats) {
-    println!("{}: {} bytes, layout {}", stats.path.display(), stats.file, stats.layout);
-    println!("{:<12} {:>12} {:>16} {:>16}", "table", "rows", "stored bytes", "bytes of pages");
+fn print_stats(stats: &store::Stats) -> std::io::Result<()> {
+    line!("{}: {} bytes, layout {}", stats.path.display(), stats.file, stats.layout);
+    line!("{:<12} {:>12} {:>16} {:>16}", "table", "rows", "stored bytes", "bytes of pages");
     for table in &stats.tables {
-        println!("{:<12} {:>12} {:>16} {:>16}", table.name, table.rows, table.stored, table.pages);
+        line!("{:<12} {:>12} {:>16} {:>16}", table.name, table.rows, table.stored, table.pages);
     }
     for (sid, first_start, floor, watermark) in &stats.accounts {
-        println!("account {sid}: first start {first_start}");
+        line!("account {sid}: first start {first_start}");
         if floor.0 > 0 {
-            println!(
+            line!(
                 "  calls created before {floor} (Exotel's clock) are past store.retention: neither kept nor counted"
             );
         }
         if let Some(watermark) = watermark {
-            println!("  every call created before {watermark} (Exotel's clock) is read and final");
+            line!("  every call created before {watermark} (Exotel's clock) is read and final");
         }
     }
+    Ok(())
 }

@@ -1,12 +1,12 @@
 //! What the pollers of one account share: settings, client, store, numbers, and the state that gauges and
 //! the status page show.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, OnceCell, mpsc, oneshot};
 
 use super::plan::Settings;
 use crate::config;
@@ -49,6 +49,8 @@ pub struct Account {
     pub manual: mpsc::Sender<oneshot::Sender<ManualRun>>,
     api_answered: AtomicI64,
     up_since: Timestamp,
+    /// Number of the last run; read from the store when the first is begun.
+    last_run: OnceCell<AtomicU64>,
 }
 
 /// Answer to the wish for a manual run.
@@ -75,10 +77,12 @@ pub struct Status {
     pub last_success: Option<Timestamp>,
     /// How long the last run took.
     pub last_duration: Option<Duration>,
-    /// The last run that ended, or the one under way.
+    /// The last regular run that ended; gaps and healing have runs of their own.
     pub last_run: Option<SyncRun>,
-    /// Whether the newest finished sync failed.
-    pub sync_failed: bool,
+    /// When the regular run under way began; none between runs.
+    pub running_since: Option<Timestamp>,
+    /// Since when every sync has failed, and what the newest said; none after one that succeeded.
+    pub sync_failing: Option<(Timestamp, String)>,
     /// Whether the first sync ended, well or not.
     pub first_sync_done: bool,
     /// Whether the whole look-back is read on each tick.
@@ -93,6 +97,14 @@ pub struct Status {
     pub overflowed: u64,
     /// The last failure, in words.
     pub last_error: Option<(Timestamp, String)>,
+}
+
+impl Status {
+    /// Notes how a sync ended: the first failure of a row of them stays the beginning.
+    pub fn sync_ended(&mut self, now: Timestamp, error: Option<&str>) {
+        let since = self.sync_failing.take().map_or(now, |(since, _)| since);
+        self.sync_failing = error.map(|error| (since, error.to_owned()));
+    }
 }
 
 impl Account {
@@ -128,7 +140,23 @@ impl Account {
             manual,
             api_answered: AtomicI64::new(i64::MIN),
             up_since,
+            last_run: OnceCell::new(),
         }
+    }
+
+    /// The number of a run that begins: no two have the same.
+    ///
+    /// # Errors
+    /// The store's, until it could be read once.
+    pub async fn next_run(&self) -> Result<u64, store::Error> {
+        let last = self
+            .last_run
+            .get_or_try_init(|| async {
+                let newest = self.store.runs(self.id, 1).await?;
+                Ok::<_, store::Error>(AtomicU64::new(newest.first().map_or(0, |run| run.id)))
+            })
+            .await?;
+        Ok(last.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// The status, for a look or a change; held for as long as that takes, never across an await.

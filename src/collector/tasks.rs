@@ -175,7 +175,7 @@ async fn heal(account: &Account) -> Result<(), store::Error> {
         })
         .collect();
     let run = SyncRun {
-        id: next_run(account).await?,
+        id: account.next_run().await?,
         trigger: "heal".into(),
         started: started.0,
         ended: Some(account.clock.now().0),
@@ -189,11 +189,6 @@ async fn heal(account: &Account) -> Result<(), store::Error> {
     };
     let deltas = super::run::count(account.id, &run);
     account.store.transact(Healing { account: account.id, healed, put_off, run, deltas }).await
-}
-
-/// The number of the next run.
-pub(super) async fn next_run(account: &Account) -> Result<u64, store::Error> {
-    Ok(account.store.runs(account.id, 1).await?.first().map_or(1, |run| run.id + 1))
 }
 
 #[derive(Debug)]
@@ -229,11 +224,9 @@ async fn look(account: &Account) -> Result<(), store::Error> {
     let waiting = account.store.summary(account.id, account.config.sid.clone()).await?;
     let hour = u32::try_from(account.wall_now().0.max(0) / 3600).unwrap_or(0);
     let hours = account.store.hours(account.id, hour.saturating_sub(23), hour + 1).await?;
-    let last_run = account.store.runs(account.id, 1).await?.pop();
     let mut status = account.status();
     status.waiting = waiting;
     status.hours = hours;
-    status.last_run = last_run;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Root, Rules, Surroundings, credible_end, deadline, details_due, details_refused, is_complete,
-    orphaned_at, sip_hold, waits_for_details,
+    orphaned_at, sip_hold, time_is_up, waits_for_details,
 };
 use crate::model::{CallRecord, Direction, Place, Settled, SettledKind, Status, Task, Timestamp};
 
@@ -68,7 +68,7 @@ fn running(record: &CallRecord, rules: &Rules) -> Option<(Task, Timestamp)> {
 fn settle(record: &CallRecord, rules: &Rules, around: &Surroundings<'_>) -> Timestamp {
     let mut due = sip_hold(record, rules);
     if !is_complete(record) {
-        due = due.max(deadline(record, rules));
+        due = due.max(time_is_up(record, rules, around));
         if waits_for_details(record) {
             due = due.max(details_refused(record, rules));
         }

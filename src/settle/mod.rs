@@ -235,10 +235,16 @@ fn details_refused(record: &CallRecord, rules: &Rules) -> Timestamp {
     details_due(record, rules).plus(rules.part(5))
 }
 
+/// When a call that is not complete counts as it is: at its deadline, but not before this program has been
+/// up long enough to ask for what the last one had no time for.
+fn time_is_up(record: &CallRecord, rules: &Rules, around: &Surroundings<'_>) -> Timestamp {
+    deadline(record, rules).max(around.up_since.plus(rules.part(6)))
+}
+
 /// Whether a call that is not complete counts now: its time is up, and its details are known, were asked
 /// for in vain, or were refused by the budget. While Exotel answers nothing at all it waits.
 fn deadline_reached(record: &CallRecord, rules: &Rules, around: &Surroundings<'_>) -> bool {
-    around.now >= deadline(record, rules).max(around.up_since.plus(rules.part(6)))
+    around.now >= time_is_up(record, rules, around)
         && (!waits_for_details(record)
             || around.api_answered.is_some_and(|t| t >= details_refused(record, rules)))
 }

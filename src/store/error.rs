@@ -106,6 +106,7 @@ pub(super) fn io_reason(error: &std::io::Error) -> String {
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only".into(),
         ErrorKind::StorageFull => "the disk is full".into(),
         ErrorKind::NotFound => "no such file".into(),
+        ErrorKind::AlreadyExists => "it exists already; name a file that does not".into(),
         _ => error.to_string(),
     }
 }

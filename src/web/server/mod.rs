@@ -43,7 +43,7 @@ pub struct Listeners(Vec<TcpListener>);
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}")]
+#[error("cannot listen on {address}")]
 pub struct BindError {
     /// The address.
     pub address: SocketAddr,
@@ -228,7 +228,8 @@ mod tests {
         let taken = first.addresses()[0];
         let error = Listeners::bind(&[LOCALHOST, taken]).await.unwrap_err();
         assert_eq!(error.address, taken);
-        assert!(error.to_string().starts_with(&format!("cannot listen on {taken}: ")), "{error}");
+        assert_eq!(error.to_string(), format!("cannot listen on {taken}"));
+        assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
     }
 
     #[tokio::test]

@@ -1,0 +1,71 @@
+//! Whether a run reads the whole look-back or by bands, and whether bulk rows carry leg details.
+
+use super::super::plan::{self, Mode};
+use super::Reader;
+use crate::exotel::{CallsQuery, Priority, Row, Window};
+use crate::ingest::Page;
+use crate::model::WallTime;
+use crate::model::series::Trigger;
+use crate::reconcile::Origin;
+use crate::settle::needs_details;
+
+impl Reader {
+    /// Whether the whole look-back is a few pages: by what the store holds, or, when it does not know the
+    /// last hours, by asking for one page.
+    pub(super) async fn choose_mode(&mut self, trigger: Trigger, now: WallTime) -> Result<Mode, String> {
+        let from = now.plus(-self.settings.lookback);
+        let fresh = self.settings.lag + 4 * self.settings.interval;
+        let knows = self.state.slices.last().is_some_and(|s| s.seen.is_some() && now.0 - s.to <= fresh);
+        let rows = if knows {
+            let few = plan::FEW_ROWS + 1;
+            self.account.store.count_rows(self.account.id, from, now, few).await.map_err(|e| e.to_string())?
+        } else {
+            let window = Window { from, to: now };
+            let query = |details| CallsQuery::Window { window, duration: None, details };
+            let asked = self.account.asks_details();
+            let page = match self.account.calls(&query(asked), Priority::Sync).await {
+                Err(error) if error.status == Some(400) && self.state.details_inline.is_none() => {
+                    // Perhaps the bulk API takes no `details` at all: it does not, if it answers without.
+                    let plain = self.account.calls(&query(false), Priority::Sync).await;
+                    if plain.is_ok() {
+                        self.state.details_inline = Some(false);
+                        self.show();
+                    }
+                    plain
+                }
+                result => result,
+            }
+            .map_err(|e| e.message)?;
+            // Without a total, a further page is all that is known of the rest.
+            let total = page.total.unwrap_or(if page.next.is_some() { u64::MAX } else { 0 });
+            let mut batch = Page::new(self.account.context(), page.rows, Origin::Page);
+            batch.window = Some(window);
+            self.account.take_in(batch).await.map_err(|e| e.to_string())?;
+            total
+        };
+        Ok(match trigger {
+            _ if rows <= plan::FEW_ROWS => Mode::Whole,
+            Trigger::Manual => Mode::Now,
+            _ => Mode::Bands,
+        })
+    }
+}
+
+/// Whether bulk rows carry leg details: none while no row could tell.
+pub(super) fn details_shown(rows: &[Row]) -> Option<bool> {
+    let calls = || {
+        rows.iter().filter_map(|row| match row {
+            Row::Call(call) => Some(call),
+            Row::Unreadable(_) => None,
+        })
+    };
+    if calls().any(|call| call.details.is_some()) {
+        return Some(true);
+    }
+    // Details may come later than the row: only a call about which all else is known can tell.
+    calls()
+        .any(|call| {
+            needs_details(call) && call.end.is_some() && call.duration.is_some() && call.price.is_some()
+        })
+        .then_some(false)
+}
