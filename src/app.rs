@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::collector::calls::Wishes;
-use crate::collector::{Account, calls, details, exophones, tasks};
+use crate::collector::{Account, balance, calls, details, exophones, messages, tasks};
 use crate::config::Config;
 use crate::exotel::{Client, ClientOptions, Ledger, Transport};
 use crate::metrics::api::ApiMetrics;
 use crate::metrics::calls::Calls;
+use crate::metrics::messages::Messages;
 use crate::metrics::sync::Sync;
 use crate::metrics::{BuildInfo, ExporterMetrics, Metrics};
 use crate::model::Clock;
@@ -84,7 +85,8 @@ impl App {
         let shown: Vec<Arc<Account>> = accounts.iter().map(|(account, _)| Arc::clone(account)).collect();
         let view = picture::view(store.clone(), shown.clone());
         metrics.register_collector(Calls::new(Arc::clone(&view)));
-        metrics.register_collector(Sync::new(view));
+        metrics.register_collector(Sync::new(Arc::clone(&view)));
+        metrics.register_collector(Messages::new(view));
         let metrics = Arc::new(metrics);
         metrics.exporter.config_applied(clock.now());
         let listeners = Listeners::bind(&config.web.listen).await?;
@@ -120,6 +122,13 @@ impl App {
         let keeper = Keeper { tracker: &tracker, shutdown: &shutdown, metrics: &metrics.exporter };
         for (account, wishes) in &accounts {
             keeper.keep("exophones", account, exophones::run);
+            if account.config.balance.enabled {
+                keeper.keep("balance", account, balance::run);
+            }
+            // Messages are known from callbacks alone.
+            if !account.config.webhook_secrets.is_empty() {
+                keeper.keep("messages", account, messages::run);
+            }
             if config.sync.enabled {
                 let wishes = Arc::clone(wishes);
                 keeper.keep("sync", account, move |account, stop| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::collector::{Account, Status};
 use crate::exotel::Pool;
-use crate::metrics::view::{AccountView, ExoPhoneView, Source, SyncView, View};
+use crate::metrics::view::{AccountView, BalanceView, ExoPhoneView, Source, SyncView, View};
 use crate::metrics::{BuildInfo, Metrics};
 use crate::model::series::outcomes_of;
 use crate::model::{
@@ -60,6 +60,12 @@ fn account_view(account: &Account) -> AccountView {
         known_exophones: status.exophones_listed.unwrap_or(status.exophones.len() as u64),
         channel_limit: account.config.channel_limit,
         sync: account.sync.enabled.then(|| sync_view(account, &status)),
+        expects_sms: account.config.expected_webhooks.iter().any(|kind| kind == "sms"),
+        balance: status.balance.as_ref().map(|(read, balance)| BalanceView {
+            amount: balance.micros as f64 / 1e6,
+            currency: balance.currency.clone().unwrap_or_else(|| account.config.currency.clone()),
+            read: *read,
+        }),
     }
 }
 

@@ -141,6 +141,9 @@ impl Upkeep {
             // From the watermark, not from the machine's clock: one that ran ahead must not remove anything.
             let floor = account.wall_now().min(state.watermark()).plus(-keep);
             let before = self.clock.now().plus(-runs);
+            if let Err(error) = self.store.prune_messages(account.id, self.clock.now().plus(-keep)).await {
+                account.failed(&error.to_string());
+            }
             match self.store.prune(account.id, &account.config.sid, floor, before).await {
                 Ok(()) => {
                     if let Ok((_, row)) = self.store.account(&account.config.sid, self.clock.now()).await {

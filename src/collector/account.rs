@@ -10,7 +10,7 @@ use tokio::sync::{Notify, OnceCell, mpsc, oneshot};
 
 use super::plan::Settings;
 use crate::config;
-use crate::exotel::{CallsPage, CallsQuery, Client, Error, Priority};
+use crate::exotel::{Balance, CallsPage, CallsQuery, Client, Error, Priority};
 use crate::ingest::{Context, Summary};
 use crate::model::{
     AccountId, AccountRow, Clock, Directory, KnownExoPhone, Observation, Sid, SyncRun, Timestamp, WallTime,
@@ -95,6 +95,8 @@ pub struct Status {
     pub hours: Vec<(u32, crate::model::Direction, crate::model::HourTotals)>,
     /// Calls counted under `_other` since this was last brought to the metrics.
     pub overflowed: u64,
+    /// The balance as last read, and when; none where it is not read, or was not yet.
+    pub balance: Option<(Timestamp, Balance)>,
     /// The last failure, in words.
     pub last_error: Option<(Timestamp, String)>,
 }
@@ -167,6 +169,11 @@ impl Account {
     /// The account's row in the store.
     pub fn row(&self) -> AccountRow {
         *self.row.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `sync.settle_after` in seconds, the unit of most waits.
+    pub fn settle_after(&self) -> i64 {
+        i64::try_from(self.sync.settle_after.as_secs()).unwrap_or(i64::MAX / 4).max(1)
     }
 
     /// Now, UTC, by Exotel's clock where that is known: windows must fit what Exotel files.

@@ -125,7 +125,7 @@ impl Operation for Store {
     type Reply = ();
 
     fn wants(&self) -> Wants {
-        Wants { account: self.account, calls: Vec::new(), due: None }
+        Wants::nothing(self.account)
     }
 
     fn decide(&mut self, _held: Held) -> (WriteSet, ()) {

@@ -4,9 +4,11 @@
 
 pub mod account;
 pub mod audit;
+pub mod balance;
 pub mod calls;
 pub mod details;
 pub mod exophones;
+pub mod messages;
 pub mod plan;
 pub mod run;
 pub mod tasks;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::account::Account;
 use crate::exotel::{CallsQuery, Priority, Window};
 use crate::ingest::{Page, Tasks};
-use crate::model::{RunStatus, SetAside, Sid, SyncRun, Task, Timestamp, WallTime};
+use crate::model::{RunStatus, SetAside, SyncRun, Task, Timestamp, WallTime};
 use crate::reconcile::Origin;
 use crate::settle::Deltas;
 use crate::store::{self, Held, Operation, Wants, WriteSet};
@@ -204,7 +204,7 @@ impl Operation for Healing {
     type Reply = ();
 
     fn wants(&self) -> Wants {
-        Wants { account: self.account, calls: Vec::<(Sid, WallTime)>::new(), due: None }
+        Wants::nothing(self.account)
     }
 
     fn decide(&mut self, _held: Held) -> (WriteSet, ()) {

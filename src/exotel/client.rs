@@ -14,10 +14,11 @@ use super::ledger::Ledger;
 use super::limiter::{Allowance, Limiter};
 use super::send::Ask;
 use super::transport::Transport;
-use super::wire::{self, AccountShape};
+use super::wire::{self, AccountShape, Balance};
 use super::{CallsPage, CallsQuery, Error, ErrorKind, Pool, Priority, query};
 use crate::config;
 use crate::metrics::api::{AccountApiMetrics, ApiMetrics, Endpoint};
+use crate::model::callback::SmsReport;
 use crate::model::{Clock, ExoPhone, Observation, Sid};
 
 /// Pages of ExoPhones read at most, 50 numbers each; far above what one account rents.
@@ -62,6 +63,8 @@ pub(super) struct Inner {
     pub(super) metrics: AccountApiMetrics,
     pub(super) voice: Arc<Limiter>,
     pub(super) exophones: Arc<Limiter>,
+    /// None where no messages are asked for.
+    pub(super) sms: Option<Arc<Limiter>>,
     pub(super) auth: Auth,
     /// Whether this account's ExoPhones are listed by v1 only.
     pub(super) old_phone_list: AtomicBool,
@@ -100,6 +103,14 @@ impl Client {
             metrics.show_pool(pool, limiter.gauges());
             limiter
         };
+        // Messages are known from callbacks alone.
+        let sms = (!account.webhook_secrets.is_empty()).then(|| {
+            metrics.show_endpoint(Endpoint::Sms);
+            limiter(Pool::Sms, account.rate_limits.sms)
+        });
+        if account.balance.enabled {
+            metrics.show_endpoint(Endpoint::Balance);
+        }
         let (key, token) = (account.api_key.expose(), account.api_token.expose());
         let basic = STANDARD.encode(format!("{key}:{token}"));
         let mut authorization =
@@ -114,6 +125,7 @@ impl Client {
             retry,
             voice: limiter(Pool::Voice, account.rate_limits.voice),
             exophones: limiter(Pool::Exophones, account.rate_limits.exophones),
+            sms,
             transport,
             clock,
             metrics,
@@ -162,6 +174,32 @@ impl Client {
             }
             result => result,
         }
+    }
+
+    /// What Exotel says of one message.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where Exotel does not know it, which it says with 200; else as
+    /// [`Client::calls`].
+    pub async fn message(&self, sid: &str, priority: Priority) -> Result<SmsReport, Error> {
+        let target = query::message(sid, &self.0.shape.sid);
+        let ask = Ask { endpoint: Endpoint::Sms, pool: Pool::Sms, priority, target };
+        let report = self.0.get(&ask, |body| wire::message(body, &self.0.shape, sid)).await?;
+        report.ok_or_else(|| Error {
+            kind: ErrorKind::NotFound,
+            status: Some(200),
+            message: "GET sms: Exotel does not know this message".to_owned(),
+        })
+    }
+
+    /// The account's balance in millionths of the currency unit, and the currency where Exotel names it.
+    ///
+    /// # Errors
+    /// As [`Client::calls`].
+    pub async fn balance(&self, priority: Priority) -> Result<Balance, Error> {
+        let target = query::balance(&self.0.shape.sid);
+        let ask = Ask { endpoint: Endpoint::Balance, pool: Pool::Voice, priority, target };
+        self.0.get(&ask, wire::balance).await
     }
 
     /// What a pool may use now; none for a pool that this client does not ask.

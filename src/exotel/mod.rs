@@ -22,7 +22,7 @@ use std::time::Duration;
 pub use client::{Client, ClientOptions, Quota};
 pub use ledger::{Ledger, LedgerError};
 pub use transport::{Transport, TransportOptions};
-pub use wire::{AccountShape, read_page, read_row};
+pub use wire::{AccountShape, Balance, read_page, read_row};
 
 use crate::model::{Observation, Sid, UnreadableRow, WallTime};
 

@@ -72,6 +72,16 @@ pub(super) fn exophones_v1(page: u32, account: &str) -> String {
     format!("/v1/Accounts/{}/IncomingPhoneNumbers.json?Page={page}&PageSize=50", segment(account))
 }
 
+/// Path of one message; Exotel writes `SMS` in capitals here.
+pub(super) fn message(sid: &str, account: &str) -> String {
+    format!("/v1/Accounts/{}/SMS/Messages/{}.json", segment(account), segment(sid))
+}
+
+/// Path of the balance.
+pub(super) fn balance(account: &str) -> String {
+    format!("/v1/Accounts/{}/Balance.json", segment(account))
+}
+
 /// `gte:…;lte:…`: our window is half-open, Exotel's bounds are both inclusive and whole seconds.
 fn created(window: &Window) -> Result<String, Error> {
     if window.to <= window.from {
@@ -178,6 +188,8 @@ mod tests {
             call(&sid, "a"),
             "/v1/Accounts/a/Calls/4f5f60718293a4b5c6d7e8f10203203m.json?details=true"
         );
+        assert_eq!(message("ab/c", "a"), "/v1/Accounts/a/SMS/Messages/ab%2Fc.json");
+        assert_eq!(balance("a"), "/v1/Accounts/a/Balance.json");
         assert_eq!(exophones(0, "a"), "/v2_beta/Accounts/a/IncomingPhoneNumbers");
         assert_eq!(exophones(2, "a"), "/v2_beta/Accounts/a/IncomingPhoneNumbers?page=2");
         assert_eq!(exophones_v1(0, "a/b"), "/v1/Accounts/a%2Fb/IncomingPhoneNumbers.json?Page=0&PageSize=50");

@@ -32,7 +32,7 @@ impl Inner {
         match pool {
             Pool::Voice => Some(&self.voice),
             Pool::Exophones => Some(&self.exophones),
-            Pool::Sms => None,
+            Pool::Sms => self.sms.as_ref(),
         }
     }
 

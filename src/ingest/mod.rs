@@ -4,6 +4,7 @@
 //! decided is decided by [`crate::reconcile`] and [`crate::settle`]; here it is only brought together.
 
 mod batch;
+pub mod messages;
 mod set_aside;
 #[cfg(test)]
 mod tests;
@@ -138,9 +139,8 @@ impl Operation for Page {
         let roots = self.calls().filter_map(|call| Some((call.leg_of()?.clone(), call.created)));
         let asked = self.asked.iter().flat_map(|(_, calls)| calls.iter().cloned());
         Wants {
-            account: self.context.account,
             calls: rows.chain(asked).chain(self.refused.iter().cloned()).chain(roots).collect(),
-            due: None,
+            ..Wants::nothing(self.context.account)
         }
     }
 
@@ -205,7 +205,7 @@ impl Operation for Tasks {
 
     fn wants(&self) -> Wants {
         let due = Due { task: self.task, now: self.context.now, limit: self.limit };
-        Wants { account: self.context.account, calls: Vec::new(), due: Some(due) }
+        Wants { due: Some(due), ..Wants::nothing(self.context.account) }
     }
 
     fn decide(&mut self, mut held: Held) -> (WriteSet, Summary) {

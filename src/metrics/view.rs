@@ -35,6 +35,21 @@ pub struct AccountView {
     pub channel_limit: Option<u32>,
     /// Reading of calls; none when it is off.
     pub sync: Option<SyncView>,
+    /// Whether delivery reports of messages are expected.
+    pub expects_sms: bool,
+    /// The balance as last read; none where it is not read, or was not yet.
+    pub balance: Option<BalanceView>,
+}
+
+/// Balance of one account.
+#[derive(Clone, Debug)]
+pub struct BalanceView {
+    /// In units of the currency.
+    pub amount: f64,
+    /// Label `currency`.
+    pub currency: String,
+    /// When it was read.
+    pub read: Timestamp,
 }
 
 /// One value of the label `exophone`.

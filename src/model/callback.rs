@@ -201,6 +201,19 @@ impl SmsStatus {
         Self::FINAL.contains(&self)
     }
 
+    /// The status for what Exotel says: the number decides, names vary. A number of a family that we do
+    /// not know, as one page of the portal shows, leaves it to the word.
+    pub fn read(word: &str, code: Option<u32>) -> Self {
+        let word = Self::from_word(word);
+        match code {
+            Some(20_000..=20_999) => Self::Sent,
+            Some(21_000..=21_999) => word.filter(|w| !w.is_final()).unwrap_or(Self::Submitted),
+            Some(23_005) => Self::FailedDnd,
+            Some(23_000..=24_999) => Self::Failed,
+            _ => word.unwrap_or(Self::Other),
+        }
+    }
+
     /// The status for a word of Exotel's in any spelling; none for one we do not know.
     pub fn from_word(word: &str) -> Option<Self> {
         Some(match word.trim().to_ascii_lowercase().replace('-', "_").as_str() {

@@ -5,6 +5,7 @@ pub mod callback;
 pub mod clock;
 pub mod exophones;
 pub mod health;
+pub mod message;
 pub mod outcome;
 pub mod record;
 pub mod series;
@@ -18,6 +19,7 @@ pub use call::{
 };
 pub use clock::Clock;
 pub use exophones::{Directory, KnownExoPhone, Place};
+pub use message::Message;
 pub use outcome::outcome;
 pub use record::{Book, CallRecord, DetailsState, Settled, SettledKind, Task};
 pub use series::{AccountId, ExoPhoneId, Family, Series};

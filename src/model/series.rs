@@ -70,11 +70,17 @@ pub enum Family {
     SetupDuration = 21,
     /// `exotel_call_settle_delay_seconds`: b = bucket.
     SettleDelay = 22,
+    /// `exotel_sms_messages_total`: a = final status.
+    SmsMessages = 40,
+    /// `exotel_sms_codes_total`: a = family.
+    SmsCodes = 41,
+    /// `exotel_sms_delivery_delay_seconds`: b = bucket.
+    SmsDelay = 42,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Calls,
         Self::Outcomes,
         Self::Short,
@@ -95,6 +101,9 @@ impl Family {
         Self::ConversationDuration,
         Self::SetupDuration,
         Self::SettleDelay,
+        Self::SmsMessages,
+        Self::SmsCodes,
+        Self::SmsDelay,
     ];
 
     /// Upper bounds of the buckets in seconds, for histograms. A change restarts that histogram.
@@ -102,6 +111,7 @@ impl Family {
         match self {
             Self::ConversationDuration => Some(&[5, 10, 20, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600]),
             Self::SetupDuration => Some(&[2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 300, 600]),
+            Self::SmsDelay => Some(&[1, 2, 5, 10, 15, 30, 60, 120, 300, 900, 3600, 21_600]),
             Self::SettleDelay => Some(&[5, 15, 60, 120, 300, 600, 1200, 1800, 2400, 3600, 7200, 21_600]),
             _ => None,
         }

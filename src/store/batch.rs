@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::model::{
-    AccountId, CallRecord, HourKey, HourTotals, KnownExoPhone, SetAside, Sid, SyncRun, SyncState, Task,
-    Timestamp, WallTime,
+    AccountId, CallRecord, HourKey, HourTotals, KnownExoPhone, Message, SetAside, Sid, SyncRun, SyncState,
+    Task, Timestamp, WallTime,
 };
 use crate::settle::Deltas;
 
@@ -32,6 +32,15 @@ pub struct Wants {
     pub calls: Vec<(Sid, WallTime)>,
     /// Calls whose task is due.
     pub due: Option<Due>,
+    /// Messages by Sid.
+    pub messages: Vec<String>,
+}
+
+impl Wants {
+    /// To know nothing but that the account is there.
+    pub fn nothing(account: AccountId) -> Self {
+        Self { account, calls: Vec::new(), due: None, messages: Vec::new() }
+    }
 }
 
 /// Calls with a task that is due.
@@ -61,6 +70,8 @@ pub struct Held {
     pub due: Vec<Sid>,
     /// Whether the account has rows that were set aside.
     pub any_set_aside: bool,
+    /// Known messages.
+    pub messages: HashMap<String, Message>,
 }
 
 /// A call whose record was lost to damage of the file.
@@ -91,6 +102,8 @@ pub struct WriteSet {
     pub healed: Vec<u64>,
     /// ExoPhones, new or changed.
     pub exophones: Vec<KnownExoPhone>,
+    /// Messages by Sid, new or changed: as they were, and as they are.
+    pub messages: Vec<(String, Option<Message>, Message)>,
 }
 
 impl WriteSet {
@@ -104,5 +117,6 @@ impl WriteSet {
             && self.set_aside.is_empty()
             && self.healed.is_empty()
             && self.exophones.is_empty()
+            && self.messages.is_empty()
     }
 }

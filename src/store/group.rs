@@ -11,6 +11,7 @@ use super::codec::{call_key, decode_call, encode_call, read_call_key, sid_hash, 
 use super::engine::Engine;
 use super::error::intact;
 use super::index::{self, Fresh};
+use super::messages;
 use super::seal::{seal, seal_number, unseal};
 use super::tables::{
     AGENDA, CALLS, EXOPHONES, HOURS, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS, exophone_key,
@@ -87,6 +88,11 @@ impl<'e, 'txn> Group<'e, 'txn> {
             }
             for root in roots {
                 self.hold(account, &root, None, &mut held)?;
+            }
+        }
+        for sid in &wants.messages {
+            if let Some(message) = messages::read(self.txn, &self.engine.metrics, account, sid)? {
+                held.messages.insert(sid.clone(), message);
             }
         }
         let set_aside = self.txn.open_table(SET_ASIDE)?;
@@ -226,6 +232,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
         if !writes.set_aside.is_empty() || !writes.healed.is_empty() {
             self.put_set_aside(account, &writes)?;
         }
+        messages::write(self.txn, account, &writes.messages)?;
         if !writes.exophones.is_empty() {
             let mut table = self.txn.open_table(EXOPHONES)?;
             for phone in &writes.exophones {

@@ -16,6 +16,7 @@ mod group;
 mod holder;
 mod index;
 mod maintain;
+mod messages;
 mod open;
 mod prepare;
 mod prune;

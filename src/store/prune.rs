@@ -14,7 +14,7 @@ use super::{Error, Store, writer};
 use crate::model::{AccountId, AccountRow, SetAside, SyncRun, Task, Timestamp, WallTime};
 
 /// Calls removed in one transaction: about 2 MB of dirty pages.
-const PIECE: usize = if cfg!(test) { 7 } else { 2_000 };
+pub(super) const PIECE: usize = if cfg!(test) { 7 } else { 2_000 };
 
 /// What one piece removed.
 struct Removed {

@@ -15,6 +15,8 @@
 //! | `sync` | account | [`crate::model::SyncState`] |
 //! | `runs` | account, number | [`crate::model::SyncRun`] |
 //! | `set_aside` | account, id | [`crate::model::SetAside`] |
+//! | `messages` | account, Sid | [`crate::model::Message`] |
+//! | `messages_due` | account, what for, when, Sid | nothing |
 //!
 //! Keys of several parts are their big-endian bytes in a row, so that ranges work. Every value carries a
 //! checksum over itself, its table and its key, but for the index and the agenda: what these say is only
@@ -60,8 +62,13 @@ pub(super) const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("r
 /// Rows set aside.
 pub(super) const SET_ASIDE: TableDefinition<'_, (u16, u64), &[u8]> = TableDefinition::new("set_aside");
 
+/// Messages: account, Sid.
+pub(super) const MESSAGES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("messages");
+/// When messages are asked for, and when they were first heard of.
+pub(super) const MESSAGES_DUE: TableDefinition<'_, &[u8], ()> = TableDefinition::new("messages_due");
+
 /// Tables whose rows are exported as `exotel_store_records`.
-pub const COUNTED: [&str; 5] = ["calls", "exophones", "hours", "runs", "set_aside"];
+pub const COUNTED: [&str; 6] = ["calls", "exophones", "hours", "runs", "set_aside", "messages"];
 
 /// Key of an ExoPhone.
 pub(super) fn exophone_key(account: AccountId, id: u16) -> u32 {

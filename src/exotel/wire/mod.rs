@@ -9,6 +9,7 @@ mod entries;
 mod exophones;
 mod failure;
 mod field;
+mod message;
 mod odd;
 mod page;
 mod reader;
@@ -19,6 +20,8 @@ mod tests;
 
 pub(crate) use exophones::exophones;
 pub(crate) use failure::failure_text;
+pub use message::Balance;
+pub(crate) use message::{balance, message};
 pub use page::read_page;
 pub(crate) use page::{call, page};
 pub use row::read_row;

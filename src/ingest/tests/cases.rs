@@ -321,7 +321,7 @@ async fn a_row_healed_meanwhile_does_not_come_back_when_another_is_put_off() {
     impl Operation for PutOff {
         type Reply = ();
         fn wants(&self) -> Wants {
-            Wants { account: self.0, calls: Vec::new(), due: None }
+            Wants::nothing(self.0)
         }
         fn decide(&mut self, _: Held) -> (WriteSet, ()) {
             (WriteSet { set_aside: vec![self.1.clone()], ..WriteSet::default() }, ())

@@ -29,11 +29,20 @@ pub enum Endpoint {
     Call,
     /// The list of ExoPhones.
     Exophones,
+    /// One message.
+    Sms,
+    /// The balance.
+    Balance,
 }
 
 impl Endpoint {
-    /// Every endpoint in use; their counters exist from the start.
-    pub const ALL: [Self; 3] = [Self::Calls, Self::Call, Self::Exophones];
+    /// Every endpoint.
+    pub const ALL: [Self; 5] = [Self::Calls, Self::Call, Self::Exophones, Self::Sms, Self::Balance];
+
+    /// Whether every account asks for it; the counters of others exist once the account is known to.
+    fn is_common(self) -> bool {
+        matches!(self, Self::Calls | Self::Call | Self::Exophones)
+    }
 
     /// The `endpoint` label.
     pub fn as_str(self) -> &'static str {
@@ -41,6 +50,8 @@ impl Endpoint {
             Self::Calls => "calls",
             Self::Call => "call",
             Self::Exophones => "exophones",
+            Self::Sms => "sms",
+            Self::Balance => "balance",
         }
     }
 }
@@ -177,17 +188,27 @@ struct Account {
 
 #[derive(Debug)]
 struct PerEndpoint {
+    shown: AtomicBool,
     codes: [Counter; CODE_LABELS.len()],
     failures: [Counter; ErrorKind::REASONS.len()],
     abandoned: Counter,
     duration: Histogram,
 }
 
+impl Account {
+    /// Endpoints whose counters exist.
+    fn shown(&self) -> impl Iterator<Item = Endpoint> + '_ {
+        let shown = |e: &Endpoint| self.endpoints[*e as usize].shown.load(Ordering::Relaxed);
+        Endpoint::ALL.into_iter().filter(shown)
+    }
+}
+
 impl AccountApiMetrics {
     fn new(name: &str) -> Self {
         let account = Account {
             name: ArcSwap::from_pointee(name.to_owned()),
-            endpoints: std::array::from_fn(|_| PerEndpoint {
+            endpoints: std::array::from_fn(|at| PerEndpoint {
+                shown: AtomicBool::new(Endpoint::ALL[at].is_common()),
                 codes: std::array::from_fn(|_| Counter::default()),
                 failures: std::array::from_fn(|_| Counter::default()),
                 abandoned: Counter::default(),
@@ -211,6 +232,11 @@ impl AccountApiMetrics {
 
     fn wait(&self, pool: Pool, priority: Priority) -> &Histogram {
         self.0.waits[pool as usize][priority as usize].get_or_init(|| Histogram::new(WAIT_EDGES))
+    }
+
+    /// Shows an endpoint that not every account asks for, from 0 on.
+    pub fn show_endpoint(&self, endpoint: Endpoint) {
+        self.endpoint(endpoint).shown.store(true, Ordering::Relaxed);
     }
 
     /// One attempt ended: its HTTP code, if an answer came, and its length.

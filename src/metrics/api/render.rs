@@ -9,7 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::{Account, AccountApiMetrics, ApiMetrics, CODE_LABELS, Endpoint, PoolGauges};
+use super::{Account, AccountApiMetrics, ApiMetrics, CODE_LABELS, PoolGauges};
 use crate::exotel::{ErrorKind, Pool, Priority};
 
 /// Writes one family: `each` is called once for each account with its name.
@@ -48,7 +48,7 @@ impl Collector for ApiMetrics {
             &accounts,
             ("exotel_api_requests", "Attempts by final HTTP code, or none.", Counter),
             |metric, name, account| {
-                for endpoint in Endpoint::ALL {
+                for endpoint in account.shown() {
                     for (counter, code) in account.endpoints[endpoint as usize].codes.iter().zip(CODE_LABELS)
                     {
                         // A code exists once it came; 200 from the start.
@@ -74,7 +74,7 @@ impl Collector for ApiMetrics {
                 Counter,
             ),
             |metric, name, account| {
-                for endpoint in Endpoint::ALL {
+                for endpoint in account.shown() {
                     let failures = &account.endpoints[endpoint as usize].failures;
                     for (counter, reason) in failures.iter().zip(ErrorKind::REASONS) {
                         let labels = [("account", name), ("endpoint", endpoint.as_str()), ("reason", reason)];
@@ -89,7 +89,7 @@ impl Collector for ApiMetrics {
             &accounts,
             ("exotel_api_operations_abandoned", "Operations given up after all retries.", Counter),
             |metric, name, account| {
-                for endpoint in Endpoint::ALL {
+                for endpoint in account.shown() {
                     let value = ConstCounter::new(account.endpoints[endpoint as usize].abandoned.get());
                     series(metric, [("account", name), ("endpoint", endpoint.as_str())], &value)?;
                 }
@@ -101,7 +101,7 @@ impl Collector for ApiMetrics {
             &accounts,
             ("exotel_api_request_duration_seconds", "Latency of one attempt.", Histogram),
             |metric, name, account| {
-                for endpoint in Endpoint::ALL {
+                for endpoint in account.shown() {
                     let value = &account.endpoints[endpoint as usize].duration;
                     series(metric, [("account", name), ("endpoint", endpoint.as_str())], value)?;
                 }

@@ -130,6 +130,20 @@ families! {
         CHANNEL_LIMIT: Gauge "exotel_account_channel_limit" ["account"] Process Sometimes
             "Configured number of concurrent calls; only where accounts[].channel_limit is set.";
     }
+    Sms {
+        SMS_MESSAGES: Counter "exotel_sms_messages_total" ["account", "status"] Store Sometimes
+            "Messages with a final report, each counted once, by status.";
+        SMS_CODES: Counter "exotel_sms_codes_total" ["account", "family"] Store Sometimes
+            "The same messages by family of Exotel's number: handset, operator, refused, dlt, error, other.";
+        SMS_DELIVERY_DELAY: Histogram "exotel_sms_delivery_delay_seconds" ["account"] Store Sometimes
+            "Time from handing a message in to its final report, where Exotel says when it was handed in.";
+    }
+    Balance {
+        ACCOUNT_BALANCE: Gauge "exotel_account_balance" ["account", "currency"] Process Sometimes
+            "Balance as last read; only where accounts[].balance is enabled.";
+        BALANCE_LAST_SUCCESS: Gauge "exotel_balance_last_success_timestamp_seconds" ["account"] Process Sometimes
+            "When the balance was last read.";
+    }
     Store {
         STORE_SIZE: Gauge "exotel_store_size_bytes" [] Process Sometimes
             "Size of the store file, read in the background every few seconds.";

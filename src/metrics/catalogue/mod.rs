@@ -47,6 +47,10 @@ pub enum Group {
     Sync,
     /// Calls and ExoPhones.
     Calls,
+    /// Text messages.
+    Sms,
+    /// The account's balance.
+    Balance,
     /// The embedded store.
     Store,
     /// The operating system's view of the process.
@@ -128,8 +132,16 @@ impl Family {
 
 impl Group {
     /// All, in the order in which they are documented.
-    pub const ALL: [Self; 6] =
-        [Self::Exporter, Self::Api, Self::Sync, Self::Calls, Self::Store, Self::Process];
+    pub const ALL: [Self; 8] = [
+        Self::Exporter,
+        Self::Api,
+        Self::Sync,
+        Self::Calls,
+        Self::Sms,
+        Self::Balance,
+        Self::Store,
+        Self::Process,
+    ];
 
     /// Heading.
     pub fn title(self) -> &'static str {
@@ -138,6 +150,8 @@ impl Group {
             Self::Api => "Requests to Exotel",
             Self::Sync => "Reading of calls",
             Self::Calls => "Calls and ExoPhones",
+            Self::Sms => "Messages",
+            Self::Balance => "The balance",
             Self::Store => "The store",
             Self::Process => "The process",
         }

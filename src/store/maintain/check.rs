@@ -6,15 +6,15 @@ use std::path::Path;
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 
 use super::careful;
-use crate::model::{AccountRow, HourTotals, KnownExoPhone, SetAside, SyncRun, SyncState};
+use crate::model::{AccountRow, HourTotals, KnownExoPhone, Message, SetAside, SyncRun, SyncState};
 use crate::store::codec::{decode_call, read_call_key, sid_hash};
 use crate::store::group::entries;
 use crate::store::index::Recent;
 use crate::store::open::open_for_reading;
 use crate::store::seal::{unseal, unseal_bytes, unseal_number};
 use crate::store::tables::{
-    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, META, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC,
-    TOTALS, set_aside_bytes,
+    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, MESSAGES, META, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT,
+    SYNC, TOTALS, set_aside_bytes,
 };
 use crate::store::{Error, OpenError, agenda};
 
@@ -158,6 +158,13 @@ fn structures(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(u64,
     for row in txn.open_table(RUNS)?.iter()? {
         let (key, value) = row?;
         unseal::<SyncRun>("runs", &key.value().to_be_bytes(), value.value())?;
+    }
+    // A store of before the first message has no such table.
+    if let Ok(table) = txn.open_table(MESSAGES) {
+        for row in table.iter()? {
+            let (key, value) = row?;
+            unseal::<Message>("messages", key.value(), value.value())?;
+        }
     }
     Ok(())
 }

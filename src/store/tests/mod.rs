@@ -55,7 +55,7 @@ impl<D: FnMut(Held) -> WriteSet + Send + 'static> Operation for Do<D> {
 }
 
 fn act<D: FnMut(Held) -> WriteSet + Send + 'static>(account: AccountId, decide: D) -> Do<D> {
-    Do { wants: Wants { account, calls: Vec::new(), due: None }, decide }
+    Do { wants: Wants::nothing(account), decide }
 }
 
 /// Adds to a total that nothing else uses.
