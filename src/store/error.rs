@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::metrics::{StoreMetrics, StoreOp};
 
 /// A failed operation of an open store.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(PartialEq, Eq, Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The disk or the file refused; nothing of the batch was stored. Try again later.
     #[error("the store cannot be {action} now: {reason}; nothing was lost, it is tried again")]

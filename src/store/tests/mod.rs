@@ -7,6 +7,7 @@ mod groups;
 mod index;
 mod killed;
 mod lost;
+mod messages;
 mod processes;
 
 use std::path::Path;

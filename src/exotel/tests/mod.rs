@@ -17,9 +17,11 @@ use crate::model::{Clock, Timestamp, UtcOffset, parse_time};
 
 macro_rules! fixture {
     ($name:literal) => {
-        include_str!(concat!("../../tests/fixtures/exotel/", $name))
+        include_str!(concat!("../../../tests/fixtures/exotel/", $name))
     };
 }
+
+mod messages;
 
 const KEY: &str = "key-0123";
 const TOKEN: &str = "token-4567";
