@@ -19,6 +19,7 @@ mod tests;
 
 pub(crate) use exophones::exophones;
 pub(crate) use failure::failure_text;
+pub(super) use field::{price_number, seconds};
 pub use page::read_page;
 pub(crate) use page::{call, page};
 pub use row::read_row;
