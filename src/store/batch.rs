@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::model::callback::{Kept, Kind};
 use crate::model::{
     AccountId, CallRecord, HourKey, HourTotals, KnownExoPhone, SetAside, Sid, SyncRun, SyncState, Task,
     Timestamp, WallTime,
@@ -91,6 +92,10 @@ pub struct WriteSet {
     pub healed: Vec<u64>,
     /// ExoPhones, new or changed.
     pub exophones: Vec<KnownExoPhone>,
+    /// Callbacks that are nothing we know; the store numbers them, keeps the newest and each once.
+    pub kept: Vec<Kept>,
+    /// When a new callback of a kind came.
+    pub received: Vec<(Kind, Timestamp)>,
 }
 
 impl WriteSet {
@@ -104,5 +109,7 @@ impl WriteSet {
             && self.set_aside.is_empty()
             && self.healed.is_empty()
             && self.exophones.is_empty()
+            && self.kept.is_empty()
+            && self.received.is_empty()
     }
 }

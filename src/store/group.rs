@@ -11,6 +11,7 @@ use super::codec::{call_key, decode_call, encode_call, read_call_key, sid_hash, 
 use super::engine::Engine;
 use super::error::intact;
 use super::index::{self, Fresh};
+use super::kept;
 use super::seal::{seal, seal_number, unseal};
 use super::tables::{
     AGENDA, CALLS, EXOPHONES, HOURS, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS, exophone_key,
@@ -226,6 +227,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
         if !writes.set_aside.is_empty() || !writes.healed.is_empty() {
             self.put_set_aside(account, &writes)?;
         }
+        kept::write(self.txn, &self.engine.metrics, account, &writes)?;
         if !writes.exophones.is_empty() {
             let mut table = self.txn.open_table(EXOPHONES)?;
             for phone in &writes.exophones {
