@@ -19,11 +19,14 @@ use crate::metrics::api::ApiMetrics;
 use crate::metrics::calls::Calls;
 use crate::metrics::messages::Messages;
 use crate::metrics::sync::Sync;
+use crate::metrics::webhooks::WebhookMetrics;
 use crate::metrics::{BuildInfo, ExporterMetrics, Metrics};
 use crate::model::Clock;
 use crate::picture;
+use crate::receive::Receiver;
 use crate::store::{self, Store};
 use crate::upkeep;
+use crate::web::webhooks::Webhooks;
 use crate::web::{self, Lifecycle, Listeners, Web};
 
 /// Tasks that do not end within this time after the signal are left behind; what they had stored is stored.
@@ -39,6 +42,9 @@ pub struct App {
     accounts: Vec<(Arc<Account>, Wishes)>,
     listeners: Listeners,
     router: axum::Router,
+    /// Those that serve webhooks alone, and what they serve.
+    webhook_listeners: Listeners,
+    webhooks: axum::Router,
 }
 
 impl App {
@@ -87,22 +93,41 @@ impl App {
         metrics.register_collector(Calls::new(Arc::clone(&view)));
         metrics.register_collector(Sync::new(Arc::clone(&view)));
         metrics.register_collector(Messages::new(view));
+        let webhook_metrics = WebhookMetrics::register(metrics.registry());
+        let receiver = Receiver::new(shown.clone());
+        receiver.seed(&webhook_metrics, clock.now()).await?;
         let metrics = Arc::new(metrics);
         metrics.exporter.config_applied(clock.now());
         let listeners = Listeners::bind(&config.web.listen).await?;
+        let webhook_listeners = Listeners::bind(&config.web.webhook_listen).await?;
+        let webhooks = Webhooks {
+            entrances: receiver.entrances(),
+            allow_from: config.webhooks.allow_from.clone(),
+            sink: receiver.sink(),
+            metrics: webhook_metrics,
+            clock: clock.clone(),
+        }
+        .router();
         let router = Web {
             metrics: Arc::clone(&metrics),
             status: picture::status(Arc::clone(&metrics), store.clone(), shown, clock.clone()),
             telemetry_path: config.web.telemetry_path.clone(),
             lifecycle: Lifecycle::Disabled,
         }
-        .router();
-        Ok(Self { config, clock, metrics, store, accounts, listeners, router })
+        .router()
+        .merge(webhooks.clone());
+        let webhooks = web::webhooks::alone(webhooks);
+        Ok(Self { config, clock, metrics, store, accounts, listeners, router, webhook_listeners, webhooks })
     }
 
     /// Addresses that are listened on, with the port the system chose where 0 was asked for.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.addresses()
+    }
+
+    /// The same of those that serve webhooks alone.
+    pub fn webhook_addresses(&self) -> Vec<SocketAddr> {
+        self.webhook_listeners.addresses()
     }
 
     /// The accounts at work, for whoever runs the agent inside another program.
@@ -117,7 +142,9 @@ impl App {
 
     /// Runs until `shutdown`; returns when the last write is done.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { config, clock, metrics, store, accounts, listeners, router } = self;
+        let Self { config, clock, metrics, store, accounts, .. } = self;
+        let (listeners, router) = (self.listeners, self.router);
+        let (webhook_listeners, webhooks) = (self.webhook_listeners, self.webhooks);
         let tracker = TaskTracker::new();
         let keeper = Keeper { tracker: &tracker, shutdown: &shutdown, metrics: &metrics.exporter };
         for (account, wishes) in &accounts {
@@ -150,7 +177,10 @@ impl App {
         keeper.keep("upkeep", &upkeep, upkeep::run);
         tracker.close();
         metrics.exporter.set_ready();
-        web::serve(listeners, router, shutdown.clone()).await;
+        tokio::join!(
+            web::serve(listeners, router, shutdown.clone()),
+            web::serve(webhook_listeners, webhooks, shutdown.clone()),
+        );
         // The listeners end only on shutdown; should they ever end otherwise, everything stops with them.
         shutdown.cancel();
         metrics.exporter.set_not_ready();

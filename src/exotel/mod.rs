@@ -4,6 +4,7 @@
 
 mod answer;
 mod auth;
+pub mod callback;
 mod client;
 mod excerpt;
 mod ledger;

@@ -14,6 +14,7 @@ pub mod store;
 pub mod sync;
 mod text;
 pub mod view;
+pub mod webhooks;
 
 use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};

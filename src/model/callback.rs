@@ -9,16 +9,18 @@ use super::sid::Sid;
 use super::time::{Timestamp, WallTime};
 
 /// The last part of a webhook's address, and the `kind` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Codes are stored: append only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
 pub enum Kind {
     /// Health of the ExoPhones, pushed by Exotel.
-    Heartbeat,
+    Heartbeat = 0,
     /// StatusCallback, CCM callback.
-    Calls,
+    Calls = 1,
     /// Delivery reports of messages.
-    Sms,
+    Sms = 2,
     /// Passthru applet and agent events of the Connect applet.
-    Passthru,
+    Passthru = 3,
 }
 
 impl Kind {
@@ -33,6 +35,11 @@ impl Kind {
             Self::Sms => "sms",
             Self::Passthru => "passthru",
         }
+    }
+
+    /// The code under which it is stored.
+    pub fn code(self) -> u8 {
+        self as u8
     }
 
     /// The kind of this name.
@@ -284,6 +291,21 @@ pub struct Unknown {
     pub raw: String,
     /// Why it is unknown, without any value.
     pub reason: String,
+}
+
+/// A callback that is nothing we know, as stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Number within the account, rising with time; given by the store.
+    pub id: u64,
+    /// The kind in its address.
+    pub kind: Kind,
+    /// When it came, UTC.
+    pub received: Timestamp,
+    /// Why it is unknown, without any value.
+    pub reason: String,
+    /// What it says, as text, at most 16 KiB. Personal data.
+    pub raw: String,
 }
 
 /// What became of a callback that could be read; the `outcome` label.

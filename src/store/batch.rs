@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::model::callback::{Kept, Kind};
 use crate::model::{
     AccountId, CallRecord, HourKey, HourTotals, KnownExoPhone, Message, SetAside, Sid, SyncRun, SyncState,
     Task, Timestamp, WallTime,
@@ -104,6 +105,10 @@ pub struct WriteSet {
     pub exophones: Vec<KnownExoPhone>,
     /// Messages by Sid, new or changed: as they were, and as they are.
     pub messages: Vec<(String, Option<Message>, Message)>,
+    /// Callbacks that are nothing we know; the store numbers them, keeps the newest and each once.
+    pub kept: Vec<Kept>,
+    /// When a new callback of a kind came.
+    pub received: Vec<(Kind, Timestamp)>,
 }
 
 impl WriteSet {
@@ -118,5 +123,7 @@ impl WriteSet {
             && self.healed.is_empty()
             && self.exophones.is_empty()
             && self.messages.is_empty()
+            && self.kept.is_empty()
+            && self.received.is_empty()
     }
 }

@@ -11,6 +11,7 @@ use super::codec::{call_key, decode_call, encode_call, read_call_key, sid_hash, 
 use super::engine::Engine;
 use super::error::intact;
 use super::index::{self, Fresh};
+use super::kept;
 use super::messages;
 use super::seal::{seal, seal_number, unseal};
 use super::tables::{
@@ -233,6 +234,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
             self.put_set_aside(account, &writes)?;
         }
         messages::write(self.txn, account, &writes.messages)?;
+        kept::write(self.txn, &self.engine.metrics, account, &writes)?;
         if !writes.exophones.is_empty() {
             let mut table = self.txn.open_table(EXOPHONES)?;
             for phone in &writes.exophones {

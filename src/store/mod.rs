@@ -15,6 +15,7 @@ mod error;
 mod group;
 mod holder;
 mod index;
+mod kept;
 mod maintain;
 mod messages;
 mod open;

@@ -9,8 +9,8 @@ use super::engine::{Engine, Known};
 use super::index::Recent;
 use super::seal::{SealedNumber, seal_bytes, seal_number, unseal, unseal_bytes, unseal_number};
 use super::tables::{
-    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, LAYOUT, MESSAGES, MESSAGES_DUE, META, RUNS, SET_ASIDE,
-    SID_INDEX, SID_RECENT, SYNC, TOTALS,
+    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, KEPT, KEPT_BY_HASH, LAYOUT, MESSAGES, MESSAGES_DUE,
+    META, RECEIVED, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS,
 };
 use super::{Error, open};
 use crate::metrics::StoreMetrics;
@@ -90,6 +90,9 @@ fn make(txn: &WriteTransaction) -> Result<BTreeMap<u64, u64>, Error> {
     txn.open_table(SET_ASIDE)?;
     txn.open_table(MESSAGES)?;
     txn.open_table(MESSAGES_DUE)?;
+    txn.open_table(KEPT)?;
+    txn.open_table(KEPT_BY_HASH)?;
+    txn.open_table(RECEIVED)?;
     txn.open_table(SID_RECENT)?;
     let mut meta = txn.open_table(META)?;
     meta.insert("layout", seal_number("meta", b"layout", LAYOUT).as_slice())?;

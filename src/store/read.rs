@@ -12,7 +12,7 @@ use super::error::intact;
 use super::open::CONTRADICTION;
 use super::seal::unseal;
 use super::tables::{
-    AGENDA, CALLS, COUNTED, EXOPHONES, HOURS, MESSAGES, MOST_RUNS, RUNS, SET_ASIDE, SYNC, exophone_key,
+    AGENDA, CALLS, COUNTED, EXOPHONES, HOURS, KEPT, MESSAGES, MOST_RUNS, RUNS, SET_ASIDE, SYNC, exophone_key,
     hour_key, run_key, set_aside_bytes,
 };
 use super::{Error, Store, writer};
@@ -283,6 +283,7 @@ impl Store {
                 at.txn.open_table(CALLS)?.len()?,
                 at.txn.open_table(EXOPHONES)?.len()?,
                 at.txn.open_table(HOURS)?.len()?,
+                at.txn.open_table(KEPT)?.len()?,
                 at.txn.open_table(RUNS)?.len()?,
                 at.txn.open_table(SET_ASIDE)?.len()?,
                 at.txn.open_table(MESSAGES)?.len()?,

@@ -17,6 +17,9 @@
 //! | `set_aside` | account, id | [`crate::model::SetAside`] |
 //! | `messages` | account, Sid | [`crate::model::Message`] |
 //! | `messages_due` | account, what for, when, Sid | nothing |
+//! | `kept` | account, number | [`crate::model::callback::Kept`] |
+//! | `kept_by_hash` | account, hash of kind and text | number |
+//! | `received` | account, kind of callback | when a new one last came |
 //!
 //! Keys of several parts are their big-endian bytes in a row, so that ranges work. Every value carries a
 //! checksum over itself, its table and its key, but for the index and the agenda: what these say is only
@@ -30,6 +33,7 @@
 use redb::TableDefinition;
 
 use super::seal::SealedNumber;
+use crate::model::callback::Kind;
 use crate::model::{AccountId, HourKey};
 
 /// Layout of the tables. A store with a higher number is refused, untouched.
@@ -67,8 +71,15 @@ pub(super) const MESSAGES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::
 /// When messages are asked for, and when they were first heard of.
 pub(super) const MESSAGES_DUE: TableDefinition<'_, &[u8], ()> = TableDefinition::new("messages_due");
 
+/// Callbacks that are nothing we know.
+pub(super) const KEPT: TableDefinition<'_, (u16, u64), &[u8]> = TableDefinition::new("kept");
+/// The same by their hash, so that a repeat is not kept twice.
+pub(super) const KEPT_BY_HASH: TableDefinition<'_, (u16, u64), u64> = TableDefinition::new("kept_by_hash");
+/// When a new callback last came: account << 8 | kind.
+pub(super) const RECEIVED: TableDefinition<'_, u32, SealedNumber> = TableDefinition::new("received");
+
 /// Tables whose rows are exported as `exotel_store_records`.
-pub const COUNTED: [&str; 6] = ["calls", "exophones", "hours", "runs", "set_aside", "messages"];
+pub const COUNTED: [&str; 7] = ["calls", "exophones", "hours", "kept", "runs", "set_aside", "messages"];
 
 /// Key of an ExoPhone.
 pub(super) fn exophone_key(account: AccountId, id: u16) -> u32 {
@@ -87,6 +98,16 @@ pub(super) fn run_key(account: AccountId, number: u64) -> u64 {
 
 /// The highest number of a run.
 pub(super) const MOST_RUNS: u64 = (1 << 48) - 1;
+
+/// Key of a kind's last callback.
+pub(super) fn received_key(account: AccountId, kind: Kind) -> u32 {
+    (u32::from(account.0) << 8) | u32::from(kind.code())
+}
+
+/// The bytes of a kept callback's key, for its checksum.
+pub(super) fn kept_bytes(key: (u16, u64)) -> Vec<u8> {
+    set_aside_bytes(key)
+}
 
 /// The bytes of a set-aside row's key, for its checksum.
 pub(super) fn set_aside_bytes((account, id): (u16, u64)) -> Vec<u8> {

@@ -9,11 +9,13 @@
 //! | `GET /-/healthy` | 200 as long as the process serves |
 //! | `GET /-/ready` | 200 when the store is open and the listeners are bound, else 503 |
 //! | `POST /-/reload`, `PUT` too | applies the configuration anew; 403 without `--web.enable-lifecycle` |
+//! | `POST /webhooks/…` | callbacks of Exotel's, see [`webhooks`]: a router of its own, merged beside this one |
 
 mod metrics;
 mod page;
 mod server;
 pub mod status;
+pub mod webhooks;
 
 use std::fmt;
 use std::pin::Pin;

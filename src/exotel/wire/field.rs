@@ -58,7 +58,7 @@ pub(super) fn unquoted(json: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Whole seconds, `"17"` or `17`.
-pub(super) fn seconds(text: &str) -> Option<u32> {
+pub(in crate::exotel) fn seconds(text: &str) -> Option<u32> {
     let value = decimal(text, 0)?;
     (0..=i128::from(MAX_SECONDS)).contains(&value).then(|| u32::try_from(value).ok()).flatten()
 }
@@ -70,7 +70,7 @@ pub(super) fn price_text(text: &str) -> Option<Micros> {
 
 /// A price as a JSON number, `0.3`. One with so many digits that it must be a printed binary fraction
 /// (`0.30000000000000004`) is taken for the nearest price.
-pub(super) fn price_number(text: &str) -> Option<Micros> {
+pub(in crate::exotel) fn price_number(text: &str) -> Option<Micros> {
     if let Some(exact) = decimal(text, 6) {
         return micros(exact);
     }

@@ -20,6 +20,7 @@ mod tests;
 
 pub(crate) use exophones::exophones;
 pub(crate) use failure::failure_text;
+pub(super) use field::{price_number, seconds};
 pub use message::Balance;
 pub(crate) use message::{balance, message};
 pub use page::read_page;

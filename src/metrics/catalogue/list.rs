@@ -144,6 +144,14 @@ families! {
         BALANCE_LAST_SUCCESS: Gauge "exotel_balance_last_success_timestamp_seconds" ["account"] Process Sometimes
             "When the balance was last read.";
     }
+    Webhooks {
+        WEBHOOK_REQUESTS: Counter "exotel_webhook_requests_total" ["account", "kind", "outcome"] Process Sometimes
+            "Callbacks received, by kind and what became of them; only for accounts with a webhook secret.";
+        WEBHOOK_HANDLING_DURATION: Histogram "exotel_webhook_handling_duration_seconds" ["kind"] Process Sometimes
+            "Time until a callback with the right secret was answered. Exotel gives up after 15 s.";
+        WEBHOOK_LAST_RECEIVED: Gauge "exotel_webhook_last_received_timestamp_seconds" ["account", "kind"] Store Sometimes
+            "When the last new callback came, and never before this process started; for expected kinds and those that came once.";
+    }
     Store {
         STORE_SIZE: Gauge "exotel_store_size_bytes" [] Process Sometimes
             "Size of the store file, read in the background every few seconds.";

@@ -51,6 +51,8 @@ pub enum Group {
     Sms,
     /// The account's balance.
     Balance,
+    /// Callbacks.
+    Webhooks,
     /// The embedded store.
     Store,
     /// The operating system's view of the process.
@@ -132,11 +134,12 @@ impl Family {
 
 impl Group {
     /// All, in the order in which they are documented.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Exporter,
         Self::Api,
         Self::Sync,
         Self::Calls,
+        Self::Webhooks,
         Self::Sms,
         Self::Balance,
         Self::Store,
@@ -152,6 +155,7 @@ impl Group {
             Self::Calls => "Calls and ExoPhones",
             Self::Sms => "Messages",
             Self::Balance => "The balance",
+            Self::Webhooks => "Webhooks",
             Self::Store => "The store",
             Self::Process => "The process",
         }

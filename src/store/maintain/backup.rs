@@ -12,8 +12,8 @@ use super::{careful, of_file};
 use crate::store::error::io_reason;
 use crate::store::open::{builder, open_for_reading};
 use crate::store::tables::{
-    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, MESSAGES, MESSAGES_DUE, META, RUNS, SET_ASIDE,
-    SID_INDEX, SID_RECENT, SYNC, TOTALS,
+    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, KEPT, KEPT_BY_HASH, MESSAGES, MESSAGES_DUE, META,
+    RECEIVED, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS,
 };
 use crate::store::{Error, OpenError};
 
@@ -70,6 +70,9 @@ fn copy(txn: &ReadTransaction, to: &Path, progress: &mut dyn FnMut(u64, u64)) ->
     copy_table(txn, &copy, SET_ASIDE, quiet)?;
     copy_table(txn, &copy, MESSAGES, quiet)?;
     copy_table(txn, &copy, MESSAGES_DUE, quiet)?;
+    copy_table(txn, &copy, KEPT, quiet)?;
+    copy_table(txn, &copy, KEPT_BY_HASH, quiet)?;
+    copy_table(txn, &copy, RECEIVED, quiet)?;
     mark_restored(&copy)
 }
 

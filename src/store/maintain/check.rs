@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, TableError};
 
 use super::careful;
+use crate::model::callback::Kept;
 use crate::model::{AccountRow, HourTotals, KnownExoPhone, Message, SetAside, SyncRun, SyncState};
 use crate::store::codec::{decode_call, read_call_key, sid_hash};
 use crate::store::group::entries;
@@ -13,8 +14,8 @@ use crate::store::index::Recent;
 use crate::store::open::open_for_reading;
 use crate::store::seal::{unseal, unseal_bytes, unseal_number};
 use crate::store::tables::{
-    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, MESSAGES, META, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT,
-    SYNC, TOTALS, set_aside_bytes,
+    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, KEPT, MESSAGES, META, RECEIVED, RUNS, SET_ASIDE,
+    SID_INDEX, SID_RECENT, SYNC, TOTALS, kept_bytes, set_aside_bytes,
 };
 use crate::store::{Error, OpenError, agenda};
 
@@ -36,7 +37,7 @@ pub fn check(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<CheckRep
     let db = open_for_reading(path)?;
     let mut report = CheckReport::default();
     // What one table hides must not hide the others.
-    for part in [calls, agenda_entries, structures, numbers] {
+    for part in [calls, agenda_entries, structures, callbacks, numbers] {
         let outcome = careful(|| part(&db.begin_read()?, &mut report, progress));
         if let Err(error) = outcome {
             let fault = match error {
@@ -165,6 +166,25 @@ fn structures(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(u64,
             let (key, value) = row?;
             unseal::<Message>("messages", key.value(), value.value())?;
         }
+    }
+    Ok(())
+}
+
+/// What is kept of callbacks. A store that no version with webhooks has opened yet has no such tables.
+fn callbacks(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(u64, u64)) -> Result<(), Error> {
+    let (kept, received) = match (txn.open_table(KEPT), txn.open_table(RECEIVED)) {
+        (Err(TableError::TableDoesNotExist(_)), _) | (_, Err(TableError::TableDoesNotExist(_))) => {
+            return Ok(());
+        }
+        (kept, received) => (kept?, received?),
+    };
+    for row in kept.iter()? {
+        let (key, value) = row?;
+        unseal::<Kept>("kept", &kept_bytes(key.value()), value.value())?;
+    }
+    for row in received.iter()? {
+        let (key, value) = row?;
+        unseal_number("received", &key.value().to_be_bytes(), &value.value())?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -30,8 +31,10 @@ use self::seats::{Seat, Seats};
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a request's head, and of what is read and written at a time.
 const BUFFER: usize = 32 * 1024;
-/// Open connections of all listeners; half of the usual limit of 1,024 descriptors.
-const MAX_CONNECTIONS: usize = 512;
+/// Open connections of the listeners that are served together. Ordinary listeners and those for webhooks
+/// alone are served apart, so that a flood from outside takes no seat from a scrape; both together stay
+/// below three quarters of the usual limit of 1,024 descriptors.
+const MAX_CONNECTIONS: usize = 384;
 /// For requests in flight when the program stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 /// After `accept` failed, mostly for want of descriptors.
@@ -121,9 +124,9 @@ impl Server {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     let seat = self.seats.enter(&self.cut);
-                    self.tasks.spawn(self.clone().connection(stream, seat));
+                    self.tasks.spawn(self.clone().connection(stream, peer, seat));
                 }
                 // One client that gave up is no reason to pause.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -135,13 +138,14 @@ impl Server {
         }
     }
 
-    async fn connection(self, stream: TcpStream, seat: Seat) {
+    async fn connection(self, stream: TcpStream, peer: SocketAddr, seat: Seat) {
         // Without it small answers may wait for an acknowledgement; a failure costs only that.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY cannot be set");
         }
-        let service = service_fn(|request: Request<Incoming>| {
+        let service = service_fn(|mut request: Request<Incoming>| {
             seat.touch();
+            request.extensions_mut().insert(ConnectInfo(peer));
             let answer = self.router.clone().call(request);
             async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
         });

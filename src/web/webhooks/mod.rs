@@ -1,0 +1,312 @@
+//! The receiver of webhooks: `POST /webhooks/{account}/{secret}/{kind}`, `GET` too for passthru.
+//!
+//! | answer | when, in the order of the checks |
+//! |---|---|
+//! | 403 | the sender's address is in no network of `webhooks.allow_from` |
+//! | 401 | unknown account or wrong secret: one answer, one duration, before the body is read |
+//! | 404 | the kind is none |
+//! | 405 | the method is not one of the kind's |
+//! | 413 | the body is larger than 11 MiB for heartbeats, 256 KiB for others |
+//! | 503 | too much is in flight |
+//! | 400 | the body cannot be read, was cut off, or did not come in time |
+//! | 503 | it could not be stored |
+//! | 200, empty | it is durable, or was known |
+//!
+//! Never a redirect: Exotel takes 302 for the other branch of a call's flow. It knows neither store nor
+//! what a callback means: it reads one with [`crate::exotel::callback`] and hands it to a [`Sink`]. The
+//! path of a request holds a secret and is never written anywhere.
+
+mod body;
+mod burst;
+mod keys;
+mod room;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use http::{HeaderValue, Method, StatusCode, header, request};
+use ipnet::IpNet;
+use percent_encoding::percent_decode_str;
+use tokio::time::{Instant, timeout_at};
+
+use self::body::Fault;
+use self::burst::{Burst, Pace};
+use self::keys::Keys;
+use self::room::Room;
+use crate::exotel::callback::{self, Letter, Unreadable};
+use crate::metrics::webhooks::{WebhookMetrics, WebhookOutcome};
+use crate::model::callback::{Kind, Taken, Told};
+use crate::model::{Clock, Timestamp, UtcOffset};
+
+pub use self::keys::Entrance;
+
+/// From the head of a request to the end of its body. Exotel waits 15 s for the answer.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// From the head of a request to its answer; then it is answered as not kept.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(14);
+/// How long a sender that goes on with wrong secrets waits for each further answer.
+const SLOWED: Duration = Duration::from_secs(1);
+/// Bodies above this are read away from the async threads.
+const LONG_BODY: usize = 64 * 1024;
+
+/// A callback that was read, with the right secret.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Number of the entrance it came through.
+    pub account: usize,
+    /// The kind in its address.
+    pub kind: Kind,
+    /// What it says.
+    pub told: Told,
+    /// When it came, UTC.
+    pub received: Timestamp,
+}
+
+/// Stores what a callback says.
+pub type Sink = Arc<dyn Fn(Delivery) -> Keeping + Send + Sync>;
+
+/// A [`Sink`] at work. Resolves once what the callback says is durable.
+pub type Keeping = Pin<Box<dyn Future<Output = Result<Taken, NotKept>> + Send>>;
+
+/// It could not be stored. Whoever found that out has said why, in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it could not be stored")]
+pub struct NotKept;
+
+/// What the receiver needs.
+pub struct Webhooks {
+    /// One for each account, those without secrets too.
+    pub entrances: Vec<Entrance>,
+    /// Networks that may send; all if there is none.
+    pub allow_from: Vec<IpNet>,
+    /// Where callbacks go.
+    pub sink: Sink,
+    /// What is counted.
+    pub metrics: WebhookMetrics,
+    /// When a callback came.
+    pub clock: Clock,
+}
+
+impl fmt::Debug for Webhooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhooks").field("entrances", &self.entrances).finish_non_exhaustive()
+    }
+}
+
+impl Webhooks {
+    /// The routes, to be merged beside others, outside of what asks for a password. No fallback.
+    pub fn router(self) -> Router {
+        let offsets = self.entrances.iter().map(|entrance| entrance.offset).collect();
+        let names = self.entrances.iter().map(|entrance| entrance.name.clone()).collect();
+        let door = Door {
+            taken_by_any: self.entrances.iter().any(|entrance| !entrance.secrets.is_empty()),
+            keys: Keys::new(&self.entrances),
+            names,
+            offsets,
+            allow_from: self.allow_from,
+            sink: self.sink,
+            metrics: self.metrics,
+            clock: self.clock,
+            room: Room::default(),
+            burst: Burst::default(),
+        };
+        Router::new().route("/webhooks/{*rest}", any(receive)).with_state(Arc::new(door))
+    }
+}
+
+/// The routes alone, for listeners that serve nothing else.
+pub fn alone(webhooks: Router) -> Router {
+    webhooks.fallback(|| async { (StatusCode::NOT_FOUND, "Only webhooks live here.\n") })
+}
+
+/// What every request needs.
+struct Door {
+    keys: Keys,
+    names: Vec<String>,
+    offsets: Vec<UtcOffset>,
+    allow_from: Vec<IpNet>,
+    sink: Sink,
+    metrics: WebhookMetrics,
+    clock: Clock,
+    room: Room,
+    burst: Burst,
+    /// Whether any account takes webhooks; if none does, nothing is counted.
+    taken_by_any: bool,
+}
+
+/// A request that was not taken: what is counted and what is answered.
+struct Refusal {
+    outcome: WebhookOutcome,
+    status: StatusCode,
+    reason: String,
+}
+
+impl Refusal {
+    fn new(outcome: WebhookOutcome, status: StatusCode, reason: impl Into<String>) -> Self {
+        Self { outcome, status, reason: reason.into() }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.status, self.reason + "\n").into_response()
+    }
+}
+
+async fn receive(State(door): State<Arc<Door>>, request: Request) -> Response {
+    let arrived = Instant::now();
+    let (parts, body) = request.into_parts();
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
+    let mut path = parts.uri.path().strip_prefix("/webhooks/").unwrap_or("").splitn(3, '/');
+    let mut part = || path.next().unwrap_or("");
+    let (account, secret, kind) = (part(), part(), part());
+    let found = door.keys.try_open(&decoded(account), &decoded(secret));
+    let name = found.account.map(|index| door.names[index].as_str());
+    let kind = Kind::from_word(kind.strip_suffix('/').unwrap_or(kind));
+    if !door.may_send(peer) {
+        door.count(name, kind, WebhookOutcome::Unauthorized);
+        let reason = "This address may not send webhooks: it is in no network of webhooks.allow_from.";
+        return Refusal::new(WebhookOutcome::Unauthorized, StatusCode::FORBIDDEN, reason).into_response();
+    }
+    let (Some(index), Some(name), true) = (found.account, name, found.opened) else {
+        door.count(name, kind, WebhookOutcome::Unauthorized);
+        if door.burst.wrong(peer) == Pace::Slowed {
+            tokio::time::sleep(SLOWED).await;
+        }
+        let reason = "The account is not known, or the secret is wrong.";
+        return Refusal::new(WebhookOutcome::Unauthorized, StatusCode::UNAUTHORIZED, reason).into_response();
+    };
+    let result = door.take(index, kind, arrived, &parts, body).await;
+    let (shown, outcome) = match &result {
+        Ok((kind, taken)) => (*kind, (*taken).into()),
+        Err(refusal) => (kind, refusal.outcome),
+    };
+    door.count(Some(name), shown, outcome);
+    door.metrics.handled(shown, arrived.elapsed());
+    match result {
+        Ok(_) => StatusCode::OK.into_response(),
+        Err(refusal) => {
+            let kind = kind.map_or("other", Kind::as_str);
+            tracing::warn!(
+                account = name,
+                kind,
+                status = refusal.status.as_u16(),
+                reason = refusal.reason,
+                "a webhook was not taken"
+            );
+            let mut response = refusal.into_response();
+            if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+            }
+            response
+        }
+    }
+}
+
+impl Door {
+    fn count(&self, account: Option<&str>, kind: Option<Kind>, outcome: WebhookOutcome) {
+        if self.taken_by_any {
+            self.metrics.answered(account, kind, outcome);
+        }
+    }
+
+    fn may_send(&self, peer: Option<IpAddr>) -> bool {
+        self.allow_from.is_empty()
+            || peer.is_some_and(|peer| self.allow_from.iter().any(|network| network.contains(&peer)))
+    }
+
+    /// Takes a callback whose secret was right. Gives the kind under which it is counted.
+    async fn take(
+        &self,
+        index: usize,
+        kind: Option<Kind>,
+        arrived: Instant,
+        parts: &request::Parts,
+        body: axum::body::Body,
+    ) -> Result<(Option<Kind>, Taken), Refusal> {
+        use WebhookOutcome::{Error, Invalid, Overloaded, TooLarge};
+        let Some(kind) = kind else {
+            let reason = "Expected the kind heartbeat, calls, sms or passthru at the end of the path.";
+            return Err(Refusal::new(Invalid, StatusCode::NOT_FOUND, reason));
+        };
+        let by_get = kind == Kind::Passthru && parts.method == Method::GET;
+        if parts.method != Method::POST && !by_get {
+            let reason = "This kind of webhook takes POST.";
+            return Err(Refusal::new(Invalid, StatusCode::METHOD_NOT_ALLOWED, reason));
+        }
+        let limit = body::limit(kind);
+        let too_large = || {
+            let reason = format!("Expected a body of at most {limit} bytes.");
+            Refusal::new(TooLarge, StatusCode::PAYLOAD_TOO_LARGE, reason)
+        };
+        let length = body::announced(&body);
+        if length.is_some_and(|length| length > limit as u64) {
+            return Err(too_large());
+        }
+        let Some(_place) = self.room.enter(length, limit).await else {
+            let reason = "Too many webhooks are in flight; this one was not kept.";
+            return Err(Refusal::new(Overloaded, StatusCode::SERVICE_UNAVAILABLE, reason));
+        };
+        let bad = |reason: String| Refusal::new(Invalid, StatusCode::BAD_REQUEST, reason);
+        let body =
+            body::read(body, length, limit, arrived + BODY_TIMEOUT).await.map_err(|fault| match fault {
+                Fault::TooLarge => too_large(),
+                Fault::Late => bad(format!("The body did not come within {} s.", BODY_TIMEOUT.as_secs())),
+                Fault::Cut => bad("The body was cut off.".to_owned()),
+            })?;
+        let told = self.read(kind, index, parts, body).await.map_err(|fault| bad(format!("{fault}.")))?;
+        let shown = if matches!(told, Told::Unknown(_)) { None } else { Some(kind) };
+        let received = self.clock.now();
+        let keeping = (self.sink)(Delivery { account: index, kind, told, received });
+        match timeout_at(arrived + ANSWER_TIMEOUT, keeping).await {
+            Ok(Ok(taken)) => {
+                if let (Some(kind), Taken::Accepted) = (shown, taken) {
+                    self.metrics.received(&self.names[index], kind, received);
+                }
+                Ok((shown, taken))
+            }
+            Ok(Err(NotKept)) | Err(_) => {
+                let reason = "It could not be stored now; please send it again.";
+                Err(Refusal::new(Error, StatusCode::SERVICE_UNAVAILABLE, reason))
+            }
+        }
+    }
+
+    async fn read(
+        &self,
+        kind: Kind,
+        index: usize,
+        parts: &request::Parts,
+        body: Vec<u8>,
+    ) -> Result<Told, Unreadable> {
+        let content_type = parts.headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
+        let (query, offset) = (parts.uri.query(), self.offsets[index]);
+        if body.len() <= LONG_BODY {
+            return callback::read(&Letter { kind, content_type, query, body: &body, offset });
+        }
+        let (content_type, query) = (content_type.map(str::to_owned), query.map(str::to_owned));
+        let reading = tokio::task::spawn_blocking(move || {
+            let (content_type, query) = (content_type.as_deref(), query.as_deref());
+            callback::read(&Letter { kind, content_type, query, body: &body, offset })
+        });
+        match reading.await {
+            Ok(result) => result,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+}
+
+/// A part of a path without its percent signs.
+fn decoded(part: &str) -> Vec<u8> {
+    percent_decode_str(part).collect()
+}
