@@ -15,12 +15,12 @@ use super::answer::{Answer, Break, Form, set_header};
 use super::call::Tick;
 use super::faults::{Fault, RetryAfter};
 use super::limit::{Arrival, Pass, PathKind, Pool, Verdict};
-use super::options::{ExoPhoneLists, RateHeaders};
+use super::options::{ExoPhoneHealth, ExoPhoneLists, RateHeaders};
 use super::query::Extras;
 use super::random::{Dice, Stream};
 use super::row::{Row, xml};
 use super::world::World;
-use super::{AccountState, Simulator, bulk, exophones, lock};
+use super::{AccountState, Simulator, balance, bulk, exophones, lock};
 
 /// What a path means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ enum Target<'a> {
     ExoPhonesV2Beta,
     ExoPhone(&'a str),
     ExoPhoneHealth(&'a str),
+    Message(&'a str),
+    Balance,
     Unknown(Form),
 }
 
@@ -49,6 +51,11 @@ impl<'a> Target<'a> {
             ("v2_beta", "Accounts", ["IncomingPhoneNumbers"]) => Self::ExoPhonesV2Beta,
             ("v2_beta", "Accounts", ["IncomingPhoneNumbers", sid]) => Self::ExoPhone(sid),
             ("v2", "accounts", ["incoming-phone-numbers", sid]) => Self::ExoPhoneHealth(sid),
+            ("v1", "Accounts", ["SMS", "Messages", message]) => match message.strip_suffix(".json") {
+                Some(sid) => Self::Message(sid),
+                None => Self::Unknown(Form::Xml),
+            },
+            ("v1", "Accounts", ["Balance.json"]) => Self::Balance,
             ("v2", "accounts", _) => Self::Unknown(Form::Envelope),
             ("v1", "Accounts", [.., last]) if !last.ends_with(".json") => Self::Unknown(Form::Xml),
             _ => Self::Unknown(Form::Json),
@@ -62,13 +69,20 @@ impl<'a> Target<'a> {
             Self::Call { .. } => PathKind::Call,
             Self::ExoPhonesV1 | Self::ExoPhonesV2Beta => PathKind::ExoPhoneList,
             Self::ExoPhone(_) | Self::ExoPhoneHealth(_) => PathKind::ExoPhone,
+            Self::Message(_) => PathKind::Message,
+            Self::Balance => PathKind::Balance,
             Self::Unknown(_) => PathKind::Unknown,
         }
     }
 
     fn form(&self) -> Form {
         match self {
-            Self::Bulk | Self::ExoPhonesV1 | Self::ExoPhonesV2Beta | Self::ExoPhone(_) => Form::Json,
+            Self::Bulk
+            | Self::ExoPhonesV1
+            | Self::ExoPhonesV2Beta
+            | Self::ExoPhone(_)
+            | Self::Message(_)
+            | Self::Balance => Form::Json,
             Self::Call { form, .. } | Self::Unknown(form) => *form,
             Self::ExoPhoneHealth(_) => Form::Envelope,
         }
@@ -140,6 +154,8 @@ impl Visit<'_> {
         let gate = match kind.pool() {
             Pool::Voice => &self.account.voice,
             Pool::Exophones => &self.account.exophones,
+            Pool::Sms => &self.account.sms,
+            Pool::Balance => &self.account.balance,
         };
         (number, lock(gate).arrive(at_millis))
     }
@@ -156,7 +172,11 @@ impl Visit<'_> {
             return Some(Answer::unauthorized(form, self.simulator.options().wire.unauthorized));
         }
         if verdict.is_some_and(|verdict| verdict.pass == Pass::Refused) {
-            return Some(Answer::throttled(form));
+            let breach = self.simulator.options().limits.sms_breach;
+            return Some(match self.target {
+                Target::Message(_) => Answer::sms_throttled(breach),
+                _ => Answer::throttled(form),
+            });
         }
         if method != Method::GET {
             return Some(Answer::error(form, StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"));
@@ -199,11 +219,36 @@ impl Visit<'_> {
             Target::ExoPhone(phone) if lists == ExoPhoneLists::Both => {
                 self.found(exophones::find(&world, phone).map(|n| exophones::one(&world, n)))
             }
-            Target::ExoPhoneHealth(phone) => {
-                self.found(exophones::find(&world, phone).map(|n| exophones::health(&world, n, clock.now())))
+            Target::ExoPhoneHealth(phone)
+                if self.simulator.options().exophones.health != ExoPhoneHealth::Missing =>
+            {
+                let outages = lock(&self.account.outages);
+                let millis = self.simulator.millis();
+                let found = exophones::find(&world, phone);
+                self.found(found.map(|n| exophones::health(&world, &outages, n, millis)))
             }
+            Target::Message(_) | Target::Balance => self.beside_calls(&world, now),
             _ => self.found(None),
         }
+    }
+
+    /// Answers about messages and money.
+    fn beside_calls(&self, world: &World, now: Tick) -> Answer {
+        let millis = self.simulator.millis();
+        let mut messages = lock(&self.account.messages);
+        messages.advance(world.options(), millis);
+        let Target::Message(sid) = self.target else {
+            return balance::answer(world, &messages, now, millis);
+        };
+        let told = world
+            .faces
+            .message(sid)
+            .and_then(|n| messages.told(world.options(), &world.faces, world.account(), n, millis));
+        // An unknown message is no error to Exotel.
+        told.map_or_else(
+            || Answer::error(Form::Json, StatusCode::OK, "No matching results"),
+            |told| Answer::json(told.to_string()),
+        )
     }
 
     fn found(&self, value: Option<Value>) -> Answer {

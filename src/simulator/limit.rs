@@ -18,6 +18,10 @@ pub enum Pool {
     Voice,
     /// ExoPhones.
     Exophones,
+    /// Messages.
+    Sms,
+    /// The balance.
+    Balance,
 }
 
 /// What a path asks for.
@@ -32,6 +36,10 @@ pub enum PathKind {
     ExoPhoneList,
     /// One ExoPhone.
     ExoPhone,
+    /// One message.
+    Message,
+    /// The balance.
+    Balance,
     /// Anything else.
     Unknown,
 }
@@ -62,6 +70,8 @@ impl PathKind {
         match self {
             Self::Bulk | Self::Call | Self::Unknown => Pool::Voice,
             Self::ExoPhoneList | Self::ExoPhone => Pool::Exophones,
+            Self::Message => Pool::Sms,
+            Self::Balance => Pool::Balance,
         }
     }
 }

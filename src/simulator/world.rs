@@ -21,6 +21,10 @@ pub(super) struct World {
     source: Source,
     /// The instant of second 0.
     origin: Timestamp,
+    /// When the simulator started.
+    start: Tick,
+    /// Sid of the account.
+    sid: String,
 }
 
 /// A day, so that a moved call cannot fall before the origin.
@@ -72,7 +76,9 @@ impl World {
         let start = u32::try_from(before).unwrap_or(u32::MAX);
         let source = Source::new(&options, seed, start, origin.to_wall(options.utc_offset).0);
         let faces = Faces { seed, account, sids: options.wire.sids };
-        Self { options, faces, table: Table::default(), source, origin }
+        let place = usize::try_from(account).unwrap_or(usize::MAX);
+        let sid = options.accounts.get(place).map_or_else(String::new, |account| account.sid.clone());
+        Self { options, faces, table: Table::default(), source, origin, start: Tick::of_second(start), sid }
     }
 
     /// Lets calls begin up to the moment `at` since the epoch, and says what time that is here.
@@ -100,6 +106,21 @@ impl World {
 
     pub(super) fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// Sid of the account.
+    pub(super) fn account(&self) -> &str {
+        &self.sid
+    }
+
+    /// When the simulator started.
+    pub(super) fn start(&self) -> Tick {
+        self.start
+    }
+
+    /// Milliseconds since the epoch.
+    pub(super) fn millis(&self, tick: Tick) -> u64 {
+        u64::try_from(self.origin.0).unwrap_or(0) * 1000 + u64::from(tick.0) * 100
     }
 
     /// The instant of a second of the table.

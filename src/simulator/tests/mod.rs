@@ -1,8 +1,13 @@
 //! Behaviour of the whole simulator, in-process, on a paused clock.
 
+mod beats;
 mod bulk;
+mod callbacks;
 mod door;
 mod life;
+mod mailbox;
+mod outages;
+mod sms;
 mod totals;
 
 use std::collections::HashSet;
