@@ -28,10 +28,15 @@ pub(super) struct Course {
 }
 
 impl Course {
-    /// One draw; the same number of throws whatever comes out.
-    pub(super) fn draw(options: &Webhooks, dice: &mut Dice) -> Self {
-        let lost = dice.chance(options.lost_share);
+    /// Courses of webhooks about one thing: without disorder they keep their order. The same number of
+    /// throws whatever comes out.
+    pub(super) fn draw<const N: usize>(options: &Webhooks, dice: &mut Dice) -> [Self; N] {
         let delay = options.delay.draw(dice);
+        [(); N].map(|()| Self::one(options, delay, dice))
+    }
+
+    fn one(options: &Webhooks, delay: Duration, dice: &mut Dice) -> Self {
+        let lost = dice.chance(options.lost_share);
         let late = dice.chance(options.disordered_share);
         let by = options.disordered_by.draw(dice);
         let doubled = dice.chance(options.doubled_share);
@@ -86,7 +91,7 @@ pub(super) fn story(world: &World, place: u32) -> Option<Story> {
     let ccm = dice.chance(options.calls.ccm_share) && call.way == Way::OutboundApi;
     let contradicted = dice.chance(options.calls.contradicted_share);
     let phantom = dice.chance(options.calls.phantom_share);
-    let courses = [(); 4].map(|()| Course::draw(options, &mut dice));
+    let courses = Course::draw::<4>(options, &mut dice);
     let spelling = match options.calls.body {
         _ if ccm => Spelling::Json,
         Body::Multipart => Spelling::Multipart,

@@ -7,6 +7,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde::Serialize;
 use serde_json::Value;
@@ -16,17 +17,22 @@ use super::call::Tick;
 use super::faults::{Fault, RetryAfter};
 use super::limit::{Arrival, Pass, PathKind, Pool, Verdict};
 use super::options::{ExoPhoneHealth, ExoPhoneLists, RateHeaders};
+use super::params::pairs;
 use super::query::Extras;
 use super::random::{Dice, Stream};
 use super::row::{Row, xml};
-use super::world::World;
+use super::world::{Sheet, World};
 use super::{AccountState, Simulator, balance, bulk, exophones, lock};
+
+/// Most bytes of a form that are read.
+const LARGEST_FORM: usize = 64 * 1024;
 
 /// What a path means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Target<'a> {
     Bulk,
     Call { sid: &'a str, form: Form },
+    Connect,
     ExoPhonesV1,
     ExoPhonesV2Beta,
     ExoPhone(&'a str),
@@ -43,6 +49,7 @@ impl<'a> Target<'a> {
         let Some(account) = segments.get(2).copied() else { return (None, Self::Unknown(Form::Json)) };
         let target = match (segments[0], segments[1], &segments[3..]) {
             ("v1", "Accounts", ["Calls.json"]) => Self::Bulk,
+            ("v1", "Accounts", ["Calls", "connect.json"]) => Self::Connect,
             ("v1", "Accounts", ["Calls", call]) => match call.strip_suffix(".json") {
                 Some(sid) => Self::Call { sid, form: Form::Json },
                 None => Self::Call { sid: call, form: Form::Xml },
@@ -67,6 +74,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Bulk => PathKind::Bulk,
             Self::Call { .. } => PathKind::Call,
+            Self::Connect => PathKind::Connect,
             Self::ExoPhonesV1 | Self::ExoPhonesV2Beta => PathKind::ExoPhoneList,
             Self::ExoPhone(_) | Self::ExoPhoneHealth(_) => PathKind::ExoPhone,
             Self::Message(_) => PathKind::Message,
@@ -78,6 +86,7 @@ impl<'a> Target<'a> {
     fn form(&self) -> Form {
         match self {
             Self::Bulk
+            | Self::Connect
             | Self::ExoPhonesV1
             | Self::ExoPhonesV2Beta
             | Self::ExoPhone(_)
@@ -96,7 +105,7 @@ pub(super) fn caller(request: &Request) -> Option<SocketAddr> {
 
 /// Answers everything but the control paths.
 pub(super) async fn enter(State(simulator): State<Simulator>, request: Request) -> Response {
-    let (head, _) = request.into_parts();
+    let (head, body) = request.into_parts();
     let (account, target) = Target::of(head.uri.path());
     let found = account.and_then(|sid| simulator.find(sid));
     let Some((number, account)) = found else {
@@ -104,7 +113,9 @@ pub(super) async fn enter(State(simulator): State<Simulator>, request: Request) 
         return simulator.dated(Answer::unauthorized(target.form(), text).whole());
     };
     let visit = Visit { simulator: &simulator, number, account, target };
-    visit.run(&head.method, &head.uri, &head.headers).await
+    // Nobody but who makes a call has something to say.
+    let body = axum::body::to_bytes(body, LARGEST_FORM).await.unwrap_or_default();
+    visit.run(&head, &body).await
 }
 
 /// One request to one account.
@@ -116,20 +127,27 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    async fn run(self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
+    async fn run(self, head: &Parts, form: &[u8]) -> Response {
         let (arrival, verdict) = self.arrive();
         let serial = self.account.next_request();
         let seed = self.simulator.options().seed ^ self.number as u64;
         let mut dice = Dice::new(seed, Stream::Faults, serial);
-        let (fault, slow) = {
+        let (fault, slow, after) = {
             let faults = lock(&self.account.faults);
-            (faults.draw(&mut dice), Duration::from_secs_f64(faults.slow_seconds))
+            let slow = Duration::from_secs_f64(faults.slow_seconds);
+            (faults.draw(&mut dice), slow, faults.placed_but_failed)
         };
         let luck = dice.bits();
 
-        let refusal = self.refusal(method, headers, verdict);
+        let refusal = self.refusal(&head.method, &head.headers, verdict);
         let spoilt = if refusal.is_none() { fault } else { None };
-        let answer = refusal.unwrap_or_else(|| self.answer(uri, fault, luck));
+        let answer = refusal.unwrap_or_else(|| self.answer(&head.uri, form, fault, luck));
+        let answer = match self.target {
+            Target::Connect if answer.status == StatusCode::OK && dice.chance(after) => {
+                Answer::error(Form::Json, StatusCode::INTERNAL_SERVER_ERROR, "Internal error")
+            }
+            _ => answer,
+        };
         let mut latency = self.latency(serial);
         if spoilt == Some(Fault::Slow) {
             latency += slow;
@@ -178,7 +196,8 @@ impl Visit<'_> {
                 _ => Answer::throttled(form),
             });
         }
-        if method != Method::GET {
+        let right = if self.target == Target::Connect { Method::POST } else { Method::GET };
+        if *method != right {
             return Some(Answer::error(form, StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"));
         }
         None
@@ -189,7 +208,7 @@ impl Visit<'_> {
         options.latency.draw(&mut Dice::new(options.seed ^ self.number as u64, Stream::Latency, serial))
     }
 
-    fn answer(&self, uri: &Uri, fault: Option<Fault>, luck: u64) -> Answer {
+    fn answer(&self, uri: &Uri, form: &[u8], fault: Option<Fault>, luck: u64) -> Answer {
         match fault {
             Some(Fault::TooManyRequests) => return Answer::throttled(self.target.form()),
             Some(Fault::InternalError) => {
@@ -209,6 +228,7 @@ impl Visit<'_> {
         let lists = self.simulator.options().exophones.lists;
         match &self.target {
             Target::Bulk => bulk::answer(&world, sid, raw, now, fault, luck),
+            Target::Connect => connect(&mut world, sid, form),
             Target::Call { sid: call, form } => one_call(&world, sid, call, raw, now, *form),
             Target::ExoPhonesV1 if lists != ExoPhoneLists::Nowhere => {
                 list(raw, |part| exophones::list_v1(&world, sid, part))
@@ -317,6 +337,31 @@ fn list(raw: &str, make: impl FnOnce(exophones::Part) -> Value) -> Answer {
         Ok(part) => Answer::json(make(part).to_string()),
         Err(message) => Answer::error(Form::Json, StatusCode::BAD_REQUEST, &message),
     }
+}
+
+/// Makes a call: `From`, `To` or `Url`, and `CallerId` of an urlencoded form.
+///
+/// The answer is the row of a call that has just begun.
+fn connect(world: &mut World, account: &str, form: &[u8]) -> Answer {
+    let refused = |message: &str| Answer::error(Form::Json, StatusCode::BAD_REQUEST, message);
+    let text = String::from_utf8_lossy(form);
+    let fields = match pairs(&text) {
+        Ok(fields) => fields,
+        Err(message) => return refused(&message),
+    };
+    let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    let (Some(from), Some(to), Some(_)) = (field("From"), field("To").or(field("Url")), field("CallerId"))
+    else {
+        return refused("Missing parameter: From, To and CallerId are required");
+    };
+    let place = world.place(from, to);
+    let begun = world.table().call(place).map_or(Tick(0), |call| call.start);
+    let Some(sheet) = world.sheet(place, begun) else { return refused("The call cannot be made") };
+    // Whatever becomes of it: nothing of it is known yet.
+    let sheet = Sheet { status: "in-progress", end: None, duration: None, price: None, ..sheet };
+    let row = Row { account, sheet, wire: world.options().wire, extras: Extras::default(), absurdity: None };
+    let body = serde_json::to_string(&Single { call: row });
+    Answer::json(body.expect("texts and numbers can be written as JSON"))
 }
 
 #[derive(Serialize)]

@@ -58,7 +58,7 @@ pub(super) fn story(world: &World, place: u32) -> Option<FlowStory> {
     let passes = dice.chance(options.passthru.share);
     let detailed = dice.chance(options.passthru.insights_share);
     let post = dice.chance(0.5);
-    let courses = [(); 5].map(|()| Course::draw(options, &mut dice));
+    let courses = Course::draw::<5>(options, &mut dice);
     if !passes {
         return None;
     }

@@ -32,6 +32,8 @@ pub enum PathKind {
     Bulk,
     /// One call.
     Call,
+    /// A call that a client makes.
+    Connect,
     /// A list of ExoPhones.
     ExoPhoneList,
     /// One ExoPhone.
@@ -68,7 +70,7 @@ impl PathKind {
     /// The limit it counts against.
     pub fn pool(self) -> Pool {
         match self {
-            Self::Bulk | Self::Call | Self::Unknown => Pool::Voice,
+            Self::Bulk | Self::Call | Self::Connect | Self::Unknown => Pool::Voice,
             Self::ExoPhoneList | Self::ExoPhone => Pool::Exophones,
             Self::Message => Pool::Sms,
             Self::Balance => Pool::Balance,

@@ -193,7 +193,7 @@ impl Messages {
         let drawn = [ReportForm::Usual, ReportForm::Legacy, ReportForm::Json][dice.below(3) as usize];
         let form = if reports.form == ReportForm::Mixed { drawn } else { reports.form };
         let pending = dice.chance(reports.pending_share);
-        let courses = [(); 2].map(|()| Course::draw(&options.webhooks, &mut dice));
+        let courses = Course::draw::<2>(&options.webhooks, &mut dice);
         let times = [
             (pending.then_some(message.submitted), ReportEvent::Pending),
             (Some(message.end), ReportEvent::Final),

@@ -210,7 +210,7 @@ impl Office {
     fn heartbeat(&mut self, base: &str, world: &World, outages: &Outages, at: u64) {
         let mut dice = Dice::new(world.faces.seed, Stream::Heartbeats, self.beats);
         self.beats += 1;
-        let course = Course::draw(&world.options().webhooks, &mut dice);
+        let [course] = Course::draw(&world.options().webhooks, &mut dice);
         let tree = heartbeat::body(world, outages, at, self.size, &mut dice);
         if !self.silent {
             let ticket = Ticket { at, course, last_word: None };

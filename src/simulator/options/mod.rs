@@ -4,16 +4,19 @@
 //! outages, webhooks and faults. Shares are probabilities from 0 to 1.
 
 mod calls;
-mod events;
+mod messages;
+mod outages;
+mod webhooks;
 mod wire;
 
 use std::time::Duration;
 
 pub use self::calls::{Delay, Delays, Durations, History, Oddities, Planted, Profile, Traffic};
-pub use self::events::{
-    AgentEvents, Alternate, Balance, Body, CallCallbacks, Events, HeartbeatShape, Heartbeats, Lines,
-    Messages, NoneAffected, Outage, OutageState, Outages, Passthru, PassthruMethod, PlannedOutage, Reach,
-    ReportForm, Reports, Webhooks, WhenEmpty,
+pub use self::messages::{Balance, Messages, WhenEmpty};
+pub use self::outages::{Alternate, Lines, Outage, OutageState, Outages, PlannedOutage};
+pub use self::webhooks::{
+    AgentEvents, Body, CallCallbacks, Events, HeartbeatShape, Heartbeats, NoneAffected, Passthru,
+    PassthruMethod, Reach, ReportForm, Reports, Webhooks,
 };
 pub use self::wire::{
     Absent, BulkDetails, Cursor, ExoPhoneKey, ExtraKey, LastPage, Numbers, Sids, Unauthorized, Wire,

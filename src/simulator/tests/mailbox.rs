@@ -1,6 +1,6 @@
 //! A receiver of webhooks in the same process, and readers of what it got.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -9,7 +9,7 @@ use http::{HeaderMap, Method};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::simulator::{Postman, WebhookKind, params};
+use crate::simulator::{BulkDetails, Postman, WebhookKind, WebhookTruth, params};
 
 /// Where webhooks go in these tests.
 pub(super) const BASE: &str = "http://agent.simulated/webhooks/{account}/secret";
@@ -180,4 +180,46 @@ pub(super) async fn quiet(bench: &Bench) {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     panic!("it never becomes quiet: {:?}", bench.simulator.webhook_truth("exampleacct1", START));
+}
+
+/// Calls that settle at once, each with its webhooks, no heartbeats.
+pub(super) fn options(calls_per_second: f64) -> Options {
+    let mut options = plain(calls_per_second);
+    options.webhooks.base = Some(BASE.to_owned());
+    options.webhooks.delay = Delay::seconds(0.1, 0.5);
+    options.webhooks.heartbeats.every = None;
+    options.wire.bulk_details = BulkDetails::Sent;
+    options
+}
+
+/// Lets calls come for a while and waits until all of them and their callbacks are over.
+pub(super) async fn run(bench: &Bench, seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    quiet(bench).await;
+}
+
+pub(super) async fn rows(bench: &Bench) -> HashMap<String, Value> {
+    let rows = bench.rows("PageSize=100&details=true").await;
+    rows.into_iter().map(|row| (row["Sid"].as_str().unwrap().to_owned(), row)).collect()
+}
+
+pub(super) fn truth(bench: &Bench) -> WebhookTruth {
+    bench.simulator.webhook_truth("exampleacct1", START).unwrap()
+}
+
+/// Callbacks by call, each with its fields.
+pub(super) fn by_call(letters: &[Letter]) -> BTreeMap<String, Vec<BTreeMap<String, String>>> {
+    let mut calls: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for fields in letters.iter().map(Letter::fields) {
+        calls.entry(fields["CallSid"].clone()).or_default().push(fields);
+    }
+    calls
+}
+
+pub(super) fn keys(name: &str) -> Vec<String> {
+    form(&fixture(name)).into_keys().collect()
+}
+
+pub(super) fn text(row: &Value, key: &str) -> String {
+    row[key].as_str().unwrap_or("").to_owned()
 }

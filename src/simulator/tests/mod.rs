@@ -3,7 +3,10 @@
 mod beats;
 mod bulk;
 mod callbacks;
+mod connect;
+mod deliveries;
 mod door;
+mod flow;
 mod life;
 mod mailbox;
 mod outages;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::mailbox::{BASE, Mailbox, assert_same_shape, fixture, form, quiet};
+use super::mailbox::{BASE, Mailbox, assert_same_shape, fixture, form, quiet, truth};
 use super::*;
-use crate::simulator::{Numbers, ReportForm, Scenario, SmsBreach, WebhookKind, WebhookTruth, WhenEmpty};
+use crate::simulator::{Numbers, ReportForm, Scenario, SmsBreach, WebhookKind, WhenEmpty};
 
 fn options() -> Options {
     let mut options = plain(0.0);
@@ -16,10 +16,6 @@ fn options() -> Options {
     options.limits.sms = None;
     options.webhooks.base = Some(BASE.to_owned());
     options
-}
-
-fn truth(bench: &Bench) -> WebhookTruth {
-    bench.simulator.webhook_truth("exampleacct1", START).unwrap()
 }
 
 fn sid(bench: &Bench, n: u32) -> String {
