@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::call::{Call, Parent, Tick};
 use super::form::Spelling;
 use super::ident::e164;
-use super::options::{Body, Events, ExtraKey, Reach, Webhooks};
+use super::options::{Body, CallKeys, Events, ExtraKey, Reach, Webhooks};
 use super::plot::{Talk, Way};
 use super::random::{Dice, Stream};
 use super::world::{Sheet, World};
@@ -188,6 +188,14 @@ fn connect(world: &World, place: u32, call: &Call, sheet: &Sheet, event: CallEve
         both[1]["AnsweredBy"] = json!(by(call.plot().talk == Talk::Some));
         tree["ConversationDuration"] = json!(legs.talk);
         tree["Legs"] = json!(both);
+        if world.options().webhooks.calls.keys == CallKeys::More {
+            tree["CallFrom"] = json!(sheet.from);
+            tree["CallTo"] = json!(sheet.to);
+            tree["CallType"] = json!(if call.talk > 0 { "completed" } else { "incomplete" });
+            tree["Duration"] = json!(call.duration);
+            // Nobody knows it so soon.
+            tree["Price"] = Value::Null;
+        }
     } else {
         let second = if event == CallEvent::SecondAnswered { "in-progress" } else { "" };
         tree["Legs"] = json!([leg(0, "in-progress"), leg(0, second)]);

@@ -63,12 +63,12 @@ pub use self::faults::{Faults, RetryAfter};
 pub use self::limit::{Arrival, Arrivals, PathKind, Pool};
 pub use self::office::Deliveries;
 pub use self::options::{
-    Absent, Account, AgentEvents, Alternate, Balance, Body, BulkDetails, CallCallbacks, Cursor, Delay,
-    Delays, Durations, Envelope, Events, ExoPhoneHealth, ExoPhoneKey, ExoPhoneLists, ExoPhones, ExtraKey,
-    HeartbeatShape, Heartbeats, History, LastPage, Limits, Lines, Messages, NoneAffected, Numbers, Oddities,
-    Options, Outage, OutageState, Outages, Passthru, PassthruMethod, PlannedOutage, Planted, Profile,
-    RateHeaders, Reach, ReportForm, Reports, Sids, SmsBreach, Traffic, Unauthorized, Webhooks, WhenEmpty,
-    Wire,
+    Absent, Account, AgentEvents, Alternate, Balance, Body, BulkDetails, CallCallbacks, CallKeys, Cursor,
+    Delay, Delays, Durations, Envelope, Events, ExoPhoneHealth, ExoPhoneKey, ExoPhoneLists, ExoPhones,
+    ExtraKey, HeartbeatShape, Heartbeats, History, LastPage, Limits, Lines, Messages, NoneAffected, Numbers,
+    Oddities, Options, Outage, OutageState, Outages, Passthru, PassthruMethod, PlannedOutage, Planted,
+    Profile, RateHeaders, Reach, ReportForm, Reports, Sids, SmsBreach, Traffic, Unauthorized, Webhooks,
+    WhenEmpty, Wire,
 };
 pub use self::postman::{Postman, WebhookKind};
 pub use self::reported::{Finals, WebhookTruth};

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::faults::{Faults, RetryAfter};
 use super::options::{
-    Absent, AgentEvents, Alternate, Body, BulkDetails, Delay, Delays, Durations, ExoPhoneKey, ExoPhones,
-    ExtraKey, HeartbeatShape, History, Limits, Messages, NoneAffected, Numbers, Oddities, Options, Outage,
-    Outages, PassthruMethod, PlannedOutage, Planted, ReportForm, Reports, Traffic, Unauthorized, Webhooks,
-    Wire,
+    Absent, AgentEvents, Alternate, Body, BulkDetails, CallKeys, Delay, Delays, Durations, ExoPhoneKey,
+    ExoPhones, ExtraKey, HeartbeatShape, History, Limits, Messages, NoneAffected, Numbers, Oddities, Options,
+    Outage, Outages, PassthruMethod, PlannedOutage, Planted, ReportForm, Reports, Traffic, Unauthorized,
+    Webhooks, Wire,
 };
 
 /// A set of options with a name.
@@ -322,6 +322,7 @@ fn mix(options: &mut Options) {
     webhooks.doubled_share = 0.1;
     webhooks.disordered_share = 0.1;
     webhooks.calls.ccm_share = 0.2;
+    webhooks.calls.keys = CallKeys::More;
     webhooks.calls.contradicted_share = 0.05;
     webhooks.calls.phantom_share = 0.02;
     webhooks.passthru.method = PassthruMethod::Mixed;

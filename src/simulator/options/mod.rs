@@ -15,7 +15,7 @@ pub use self::calls::{Delay, Delays, Durations, History, Oddities, Planted, Prof
 pub use self::messages::{Balance, Messages, WhenEmpty};
 pub use self::outages::{Alternate, Lines, Outage, OutageState, Outages, PlannedOutage};
 pub use self::webhooks::{
-    AgentEvents, Body, CallCallbacks, Events, HeartbeatShape, Heartbeats, NoneAffected, Passthru,
+    AgentEvents, Body, CallCallbacks, CallKeys, Events, HeartbeatShape, Heartbeats, NoneAffected, Passthru,
     PassthruMethod, Reach, ReportForm, Reports, Webhooks,
 };
 pub use self::wire::{

@@ -43,6 +43,8 @@ pub struct CallCallbacks {
     pub events: Events,
     /// Form of the body.
     pub body: Body,
+    /// Which keys they have.
+    pub keys: CallKeys,
     /// Which calls have them.
     pub reach: Reach,
     /// Share of those calls that were made through CCM, whose callbacks look otherwise.
@@ -62,6 +64,15 @@ pub enum Events {
     Terminal,
     /// `answered` for each leg, then `terminal`.
     AnsweredAndTerminal,
+}
+
+/// Keys of a callback with events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallKeys {
+    /// Those of the reference.
+    Usual,
+    /// Also those that one page names: `CallFrom`, `CallTo`, `CallType`, Duration, Price.
+    More,
 }
 
 /// Form of a body.
@@ -194,6 +205,7 @@ impl Default for Webhooks {
             calls: CallCallbacks {
                 events: Events::AnsweredAndTerminal,
                 body: Body::Multipart,
+                keys: CallKeys::Usual,
                 reach: Reach::ApiCalls,
                 ccm_share: 0.0,
                 contradicted_share: 0.0,

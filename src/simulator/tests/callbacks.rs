@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::mailbox::{Mailbox, assert_same_shape, by_call, fixture, keys, options, rows, run, text, truth};
 use super::*;
-use crate::simulator::{Body as Form, Events, Reach, WebhookKind};
+use crate::simulator::{Body as Form, CallKeys, Events, Reach, WebhookKind};
 
 #[tokio::test(start_paused = true)]
 async fn calls_through_the_api_answer_twice_at_most_then_end_in_order_and_agree_with_their_rows() {
@@ -109,6 +109,21 @@ async fn without_events_there_is_one_callback_with_four_keys() {
             }
         }
         mailbox.close();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn some_accounts_have_more_keys_at_the_end() {
+    let mut options = options(1.0);
+    options.webhooks.calls.keys = CallKeys::More;
+    let bench = Bench::new(options);
+    let mailbox = Mailbox::open(&bench);
+    run(&bench, 60).await;
+    for said in by_call(&mailbox.of(WebhookKind::Calls)).into_values().flatten() {
+        let over = said["EventType"] == "terminal";
+        for key in ["CallFrom", "CallTo", "CallType", "Duration", "Price"] {
+            assert_eq!(said.contains_key(key), over, "{key}");
+        }
     }
 }
 

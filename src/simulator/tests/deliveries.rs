@@ -52,13 +52,15 @@ async fn lost_final_callbacks_are_those_in_the_truth() {
     let mut missing: Vec<_> = expected.iter().filter(|sid| !came.contains(*sid)).cloned().collect();
     let truth = truth(&bench);
     let mut lost = truth.calls.lost.clone();
-    (missing.sort(), lost.sort());
+    missing.sort();
+    lost.sort();
     assert_eq!(truth.calls.expected, expected.len() as u64);
     assert_eq!(lost, missing);
     assert!(lost.len() > 5, "{lost:?}");
     let mut phantoms: Vec<_> = came.iter().filter(|sid| !rows.contains_key(*sid)).cloned().collect();
     let mut told = truth.phantoms.clone();
-    (phantoms.sort(), told.sort());
+    phantoms.sort();
+    told.sort();
     assert_eq!(told, phantoms);
     assert!(!told.is_empty());
 
@@ -167,6 +169,23 @@ async fn what_is_sent_repeats_with_the_seed_whatever_the_client_asks() {
     assert_eq!(first, story(1, true).await);
     assert_ne!(first, story(2, false).await);
     assert!(!first.1.lost.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_demo_shows_an_outage_by_heartbeat_and_loses_callbacks_within_minutes() {
+    let mut options = Scenario::Demo.options();
+    options.webhooks.base = Some(BASE.to_owned());
+    let bench = Bench::new(options);
+    let mailbox = Mailbox::open(&bench);
+    tokio::time::sleep(Duration::from_secs(240)).await;
+    let beats: Vec<_> = mailbox.of(WebhookKind::Heartbeat).iter().map(Letter::json).collect();
+    let words: HashSet<_> = beats.iter().map(|beat| text(beat, "status_type")).collect();
+    assert!(words.contains("OK") && words.len() > 1, "{words:?}");
+    let truth = truth(&bench);
+    assert!(!truth.calls.lost.is_empty() && truth.calls.lost.len() as u64 * 5 < truth.calls.expected);
+    for kind in WebhookKind::ALL {
+        assert!(!mailbox.of(kind).is_empty(), "{kind:?}");
+    }
 }
 
 #[tokio::test]
