@@ -12,13 +12,18 @@ use super::{Flags, say};
 use crate::app;
 use crate::config::{Accounts, values};
 use crate::model::Clock;
-use crate::simulator::{Options, Scenario, Simulator};
+use crate::simulator::{Options, Postman, Scenario, Simulator};
 use crate::telemetry;
 
 pub(super) const EXAMPLE: &str = "\
 Example:
   exotel-exporter simulate --listen 127.0.0.1:10044 --scenario busy --seed 7
-      Then, elsewhere: EXOTEL_BASE_URL=http://127.0.0.1:10044 and the credentials it prints.";
+      Then, elsewhere: EXOTEL_BASE_URL=http://127.0.0.1:10044 and the credentials it prints.
+  exotel-exporter simulate --scenario outage --webhooks http://127.0.0.1:10043/webhooks/{account}/SECRET
+      Heartbeats, callbacks of calls, Passthru and SMS reports go there too, each to its own path.
+  curl -X POST 'http://127.0.0.1:10044/_sim/outages?seconds=60' -H 'Content-Type: application/json' \\
+       -d '{\"exophone\": 0, \"lines\": \"incoming\", \"state\": \"major_outage\"}'
+      An outage of the first number now; GET /_sim/webhooks says which callbacks are lost for good.";
 
 /// Arguments of `simulate`.
 #[derive(Args, Clone, Debug)]
@@ -32,6 +37,10 @@ pub struct SimulateArgs {
     /// Traffic and trouble to simulate; --list-scenarios names them
     #[arg(long, value_name = "NAME", default_value = "demo")]
     pub scenario: String,
+    /// Send webhooks to this base, to which /heartbeat, /calls, /sms and /passthru are added; {account}
+    /// stands for the account's sid
+    #[arg(long, value_name = "URL", value_parser = webhook_base)]
+    pub webhooks: Option<String>,
     /// Print the scenarios with what each does, and leave
     #[arg(long)]
     pub list_scenarios: bool,
@@ -41,13 +50,14 @@ pub struct SimulateArgs {
 pub(super) async fn run(flags: &Flags, args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     if args.list_scenarios {
         for scenario in Scenario::ALL {
-            say(&format!("{:<14} {}\n", scenario.name(), scenario.description()))?;
+            say(&format!("{:<16} {}\n", scenario.name(), scenario.description()))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
     let loaded = flags.load(Accounts::Unused)?;
     let _level = telemetry::init(&loaded.config.log)?;
-    let options = Options { seed: args.seed, ..scenario(&args.scenario)?.options() };
+    let mut options = Options { seed: args.seed, ..scenario(&args.scenario)?.options() };
+    options.webhooks.base.clone_from(&args.webhooks);
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?;
@@ -67,8 +77,28 @@ pub(super) async fn run(flags: &Flags, args: &SimulateArgs) -> anyhow::Result<Ex
         }
         stop.cancel();
     });
-    Simulator::new(options, Clock::system()).serve(listener, shutdown).await?;
+    let simulator = Simulator::new(options, Clock::system());
+    let postman = Postman::network().context("no HTTP client can be made for webhooks")?;
+    let webhooks = simulator.send_webhooks(postman, shutdown.clone());
+    let serving = async {
+        let ended = simulator.clone().serve(listener, shutdown.clone()).await;
+        shutdown.cancel();
+        ended
+    };
+    let (served, ()) = tokio::join!(serving, webhooks);
+    served?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A whole URL of plain HTTP; the path may hold `{account}`.
+fn webhook_base(text: &str) -> Result<String, String> {
+    let uri: Result<http::Uri, _> = text.replace("{account}", "account").parse();
+    match uri {
+        Ok(uri) if uri.scheme_str() == Some("http") && uri.host().is_some() && uri.query().is_none() => {
+            Ok(text.to_owned())
+        }
+        _ => Err("expected http://HOST:PORT/webhooks/{account}/SECRET".to_owned()),
+    }
 }
 
 /// The scenario with this name.

@@ -56,6 +56,19 @@ fn an_address_on_either_side_of_the_command_is_not_lost_silently() {
 }
 
 #[test]
+fn simulated_webhooks_go_to_a_whole_url_of_plain_http() {
+    let base = "http://127.0.0.1:10043/webhooks/{account}/SECRET";
+    let cli = read(&format!("simulate --webhooks {base}")).unwrap();
+    let Some(Command::Simulate(args)) = cli.command else { panic!("another command") };
+    assert_eq!(args.webhooks.as_deref(), Some(base));
+    for wrong in
+        ["127.0.0.1:10043", "https://x/webhooks", "http://", "http://x/webhooks?secret=1", "/webhooks"]
+    {
+        assert_eq!(read(&format!("simulate --webhooks {wrong}")).unwrap_err().exit_code(), 2, "{wrong}");
+    }
+}
+
+#[test]
 fn wrong_usage_ends_with_status_2_and_help_with_0() {
     for line in [
         "--bogus",

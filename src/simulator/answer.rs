@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body::Frame;
 use serde_json::json;
 
-use super::options::Unauthorized;
+use super::options::{SmsBreach, Unauthorized};
 use super::row::escape;
 
 /// An answer before it is sent.
@@ -106,6 +106,15 @@ impl Answer {
     pub(super) fn throttled(form: Form) -> Self {
         let code = if form == Form::Envelope { json!(10724) } else { json!("RATE_LIMIT_EXCEEDED") };
         Self::coded(form, StatusCode::TOO_MANY_REQUESTS, "Too many requests", &code)
+    }
+
+    /// A breach of the limit for messages.
+    pub(super) fn sms_throttled(breach: SmsBreach) -> Self {
+        let (status, message, code) = match breach {
+            SmsBreach::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Service throttled", 40405),
+            SmsBreach::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, "Request limit reached", 40403),
+        };
+        Self::coded(Form::Json, status, message, &json!(code))
     }
 
     /// What a gateway says when there is nobody behind it.

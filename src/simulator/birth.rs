@@ -16,6 +16,8 @@ pub(super) enum Kind {
     Brisk,
     /// Inbound, answered, of known length.
     Planted(Planted),
+    /// Made by a client, through the API.
+    Placed,
     /// The row of a leg of another call.
     Leg {
         /// Place of that call in the table.
@@ -44,7 +46,7 @@ pub(super) fn birth(options: &Options, seed: u64, n: u64, second: u32, border: u
     let tenth = u32::try_from(dice.below(10)).unwrap_or(0);
     let start = match kind {
         Kind::Planted(_) | Kind::Brisk => Tick::of_second(second),
-        Kind::Usual | Kind::Leg { .. } => Tick(Tick::of_second(second).0 + tenth),
+        Kind::Usual | Kind::Placed | Kind::Leg { .. } => Tick(Tick::of_second(second).0 + tenth),
     };
     let end = start.after(Duration::from_secs(u64::from(duration)));
     let mut wait = |delay: &Delay| match kind {
@@ -103,9 +105,10 @@ fn fate(options: &Options, dice: &mut Dice, kind: Kind) -> (Way, usize) {
         _ => Way::OutboundDial,
     };
     let way = if dice.chance(options.oddities.odd_direction_share) { Way::Odd } else { way };
+    let way = if matches!(kind, Kind::Placed) { Way::OutboundApi } else { way };
     let plot = dice.pick(way.plots().iter().map(|plot| plot.weight));
     match kind {
-        Kind::Usual => (way, plot),
+        Kind::Usual | Kind::Placed => (way, plot),
         Kind::Brisk => (way, 0),
         Kind::Planted(_) => (Way::Inbound, 0),
         Kind::Leg { way, .. } => (way, 0),
@@ -124,10 +127,10 @@ fn length(options: &Options, dice: &mut Dice, kind: Kind, length: Length, talk: 
         (Kind::Planted(planted), _) => seconds(planted.lasts),
         (Kind::Brisk, _) => min,
         (Kind::Leg { room, .. }, _) => f64::from(room),
-        (Kind::Usual, Length::Nothing) => 0.0,
-        (Kind::Usual, Length::Talk) if is_long => long,
-        (Kind::Usual, Length::Talk) => usual.clamp(min, max.max(min)),
-        (Kind::Usual, Length::Ring) => (usual / 3.0).clamp(min, max.max(min)),
+        (Kind::Usual | Kind::Placed, Length::Nothing) => 0.0,
+        (Kind::Usual | Kind::Placed, Length::Talk) if is_long => long,
+        (Kind::Usual | Kind::Placed, Length::Talk) => usual.clamp(min, max.max(min)),
+        (Kind::Usual | Kind::Placed, Length::Ring) => (usual / 3.0).clamp(min, max.max(min)),
     };
     let duration = duration.round() as u16;
     // Ringing, menus and queues take a part of the call.
@@ -144,7 +147,7 @@ fn exophone(options: &Options, dice: &mut Dice, kind: Kind) -> u16 {
     match kind {
         Kind::Leg { exophone, .. } => exophone,
         Kind::Brisk | Kind::Planted(_) => 0,
-        Kind::Usual => drawn,
+        Kind::Usual | Kind::Placed => drawn,
     }
 }
 

@@ -6,7 +6,12 @@
 //! | `GET /_sim/arrivals?account=` | requests: count, most in any 60 s, each second, by pool |
 //! | `GET /_sim/calls?account=&skip=0&limit=1000` | [`super::CallTimes`] of each call |
 //! | `GET /_sim/quiet` | `{"quiet": true}` once nothing will change any more |
-//! | `POST /_sim/stop-traffic` | no new calls |
+//! | `GET /_sim/webhooks?live_from=EPOCH&account=` | [`super::WebhookTruth`] |
+//! | `GET /_sim/outages?account=` | each number: place, number, sid, state of both lines |
+//! | `POST /_sim/outages?account=&seconds=` | body: [`super::Outage`]; begins now, for good or for so long |
+//! | `POST /_sim/end-outages?account=` | everything is well again |
+//! | `POST /_sim/heartbeats?account=` | body: [`super::HeartbeatSwitch`] |
+//! | `POST /_sim/stop-traffic` | no new calls and messages |
 //! | `POST /_sim/faults?account=` | body: [`super::Faults`]; replaces what was set; for all accounts without one |
 //!
 //! Without `account` the first one is meant.
@@ -25,7 +30,7 @@ use super::faults::Faults;
 use super::limit::{Arrivals, Pool};
 use super::options::BulkDetails;
 use super::truth::{LegsKnown, TruthQuery};
-use super::{Simulator, door};
+use super::{Simulator, door, switches};
 use crate::model::Timestamp;
 
 /// The control paths, below their prefix.
@@ -37,6 +42,7 @@ pub(super) fn router() -> Router<Simulator> {
         .route("/quiet", get(quiet))
         .route("/stop-traffic", post(stop_traffic))
         .route("/faults", post(faults))
+        .merge(switches::router())
         .layer(middleware::from_fn(loopback_alone))
 }
 
@@ -50,9 +56,10 @@ async fn loopback_alone(request: Request, next: Next) -> Response {
 /// Parameters of all these paths.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Parameters {
+pub(super) struct Parameters {
     account: Option<String>,
-    live_from: Option<i64>,
+    pub(super) live_from: Option<i64>,
+    pub(super) seconds: Option<f64>,
     short_call: Option<u32>,
     legs: Option<Legs>,
     skip: Option<usize>,
@@ -67,10 +74,13 @@ enum Legs {
     None,
 }
 
-type Asked = Result<Query<Parameters>, QueryRejection>;
+pub(super) type Asked = Result<Query<Parameters>, QueryRejection>;
 
 /// Account and parameters, or what is wrong with them.
-fn read(simulator: &Simulator, asked: Asked) -> Result<(String, Parameters), (StatusCode, String)> {
+pub(super) fn read(
+    simulator: &Simulator,
+    asked: Asked,
+) -> Result<(String, Parameters), (StatusCode, String)> {
     let Query(parameters) = asked.map_err(|error| (StatusCode::BAD_REQUEST, error.body_text()))?;
     let first = || simulator.options().accounts.first().map(|account| account.sid.clone());
     let account = parameters.account.clone().or_else(first).unwrap_or_default();
@@ -112,6 +122,8 @@ async fn arrivals(State(simulator): State<Simulator>, asked: Asked) -> Response 
     let pools = json!({
         "voice": pool(&arrivals, number, Pool::Voice),
         "exophones": pool(&arrivals, number, Pool::Exophones),
+        "sms": pool(&arrivals, number, Pool::Sms),
+        "balance": pool(&arrivals, number, Pool::Balance),
     });
     Json(json!({"account": account, "count": arrivals.count(), "pools": pools})).into_response()
 }

@@ -7,6 +7,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde::Serialize;
 use serde_json::Value;
@@ -15,22 +16,29 @@ use super::answer::{Answer, Break, Form, set_header};
 use super::call::Tick;
 use super::faults::{Fault, RetryAfter};
 use super::limit::{Arrival, Pass, PathKind, Pool, Verdict};
-use super::options::{ExoPhoneLists, RateHeaders};
+use super::options::{ExoPhoneHealth, ExoPhoneLists, RateHeaders};
+use super::params::pairs;
 use super::query::Extras;
 use super::random::{Dice, Stream};
 use super::row::{Row, xml};
-use super::world::World;
-use super::{AccountState, Simulator, bulk, exophones, lock};
+use super::world::{Sheet, World};
+use super::{AccountState, Simulator, balance, bulk, exophones, lock};
+
+/// Most bytes of a form that are read.
+const LARGEST_FORM: usize = 64 * 1024;
 
 /// What a path means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Target<'a> {
     Bulk,
     Call { sid: &'a str, form: Form },
+    Connect,
     ExoPhonesV1,
     ExoPhonesV2Beta,
     ExoPhone(&'a str),
     ExoPhoneHealth(&'a str),
+    Message(&'a str),
+    Balance,
     Unknown(Form),
 }
 
@@ -41,6 +49,7 @@ impl<'a> Target<'a> {
         let Some(account) = segments.get(2).copied() else { return (None, Self::Unknown(Form::Json)) };
         let target = match (segments[0], segments[1], &segments[3..]) {
             ("v1", "Accounts", ["Calls.json"]) => Self::Bulk,
+            ("v1", "Accounts", ["Calls", "connect.json"]) => Self::Connect,
             ("v1", "Accounts", ["Calls", call]) => match call.strip_suffix(".json") {
                 Some(sid) => Self::Call { sid, form: Form::Json },
                 None => Self::Call { sid: call, form: Form::Xml },
@@ -49,6 +58,11 @@ impl<'a> Target<'a> {
             ("v2_beta", "Accounts", ["IncomingPhoneNumbers"]) => Self::ExoPhonesV2Beta,
             ("v2_beta", "Accounts", ["IncomingPhoneNumbers", sid]) => Self::ExoPhone(sid),
             ("v2", "accounts", ["incoming-phone-numbers", sid]) => Self::ExoPhoneHealth(sid),
+            ("v1", "Accounts", ["SMS", "Messages", message]) => match message.strip_suffix(".json") {
+                Some(sid) => Self::Message(sid),
+                None => Self::Unknown(Form::Xml),
+            },
+            ("v1", "Accounts", ["Balance.json"]) => Self::Balance,
             ("v2", "accounts", _) => Self::Unknown(Form::Envelope),
             ("v1", "Accounts", [.., last]) if !last.ends_with(".json") => Self::Unknown(Form::Xml),
             _ => Self::Unknown(Form::Json),
@@ -60,15 +74,24 @@ impl<'a> Target<'a> {
         match self {
             Self::Bulk => PathKind::Bulk,
             Self::Call { .. } => PathKind::Call,
+            Self::Connect => PathKind::Connect,
             Self::ExoPhonesV1 | Self::ExoPhonesV2Beta => PathKind::ExoPhoneList,
             Self::ExoPhone(_) | Self::ExoPhoneHealth(_) => PathKind::ExoPhone,
+            Self::Message(_) => PathKind::Message,
+            Self::Balance => PathKind::Balance,
             Self::Unknown(_) => PathKind::Unknown,
         }
     }
 
     fn form(&self) -> Form {
         match self {
-            Self::Bulk | Self::ExoPhonesV1 | Self::ExoPhonesV2Beta | Self::ExoPhone(_) => Form::Json,
+            Self::Bulk
+            | Self::Connect
+            | Self::ExoPhonesV1
+            | Self::ExoPhonesV2Beta
+            | Self::ExoPhone(_)
+            | Self::Message(_)
+            | Self::Balance => Form::Json,
             Self::Call { form, .. } | Self::Unknown(form) => *form,
             Self::ExoPhoneHealth(_) => Form::Envelope,
         }
@@ -82,7 +105,7 @@ pub(super) fn caller(request: &Request) -> Option<SocketAddr> {
 
 /// Answers everything but the control paths.
 pub(super) async fn enter(State(simulator): State<Simulator>, request: Request) -> Response {
-    let (head, _) = request.into_parts();
+    let (head, body) = request.into_parts();
     let (account, target) = Target::of(head.uri.path());
     let found = account.and_then(|sid| simulator.find(sid));
     let Some((number, account)) = found else {
@@ -90,7 +113,9 @@ pub(super) async fn enter(State(simulator): State<Simulator>, request: Request) 
         return simulator.dated(Answer::unauthorized(target.form(), text).whole());
     };
     let visit = Visit { simulator: &simulator, number, account, target };
-    visit.run(&head.method, &head.uri, &head.headers).await
+    // Nobody but who makes a call has something to say.
+    let body = axum::body::to_bytes(body, LARGEST_FORM).await.unwrap_or_default();
+    visit.run(&head, &body).await
 }
 
 /// One request to one account.
@@ -102,20 +127,27 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    async fn run(self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
+    async fn run(self, head: &Parts, form: &[u8]) -> Response {
         let (arrival, verdict) = self.arrive();
         let serial = self.account.next_request();
         let seed = self.simulator.options().seed ^ self.number as u64;
         let mut dice = Dice::new(seed, Stream::Faults, serial);
-        let (fault, slow) = {
+        let (fault, slow, after) = {
             let faults = lock(&self.account.faults);
-            (faults.draw(&mut dice), Duration::from_secs_f64(faults.slow_seconds))
+            let slow = Duration::from_secs_f64(faults.slow_seconds);
+            (faults.draw(&mut dice), slow, faults.placed_but_failed)
         };
         let luck = dice.bits();
 
-        let refusal = self.refusal(method, headers, verdict);
+        let refusal = self.refusal(&head.method, &head.headers, verdict);
         let spoilt = if refusal.is_none() { fault } else { None };
-        let answer = refusal.unwrap_or_else(|| self.answer(uri, fault, luck));
+        let answer = refusal.unwrap_or_else(|| self.answer(&head.uri, form, fault, luck));
+        let answer = match self.target {
+            Target::Connect if answer.status == StatusCode::OK && dice.chance(after) => {
+                Answer::error(Form::Json, StatusCode::INTERNAL_SERVER_ERROR, "Internal error")
+            }
+            _ => answer,
+        };
         let mut latency = self.latency(serial);
         if spoilt == Some(Fault::Slow) {
             latency += slow;
@@ -140,6 +172,8 @@ impl Visit<'_> {
         let gate = match kind.pool() {
             Pool::Voice => &self.account.voice,
             Pool::Exophones => &self.account.exophones,
+            Pool::Sms => &self.account.sms,
+            Pool::Balance => &self.account.balance,
         };
         (number, lock(gate).arrive(at_millis))
     }
@@ -156,9 +190,14 @@ impl Visit<'_> {
             return Some(Answer::unauthorized(form, self.simulator.options().wire.unauthorized));
         }
         if verdict.is_some_and(|verdict| verdict.pass == Pass::Refused) {
-            return Some(Answer::throttled(form));
+            let breach = self.simulator.options().limits.sms_breach;
+            return Some(match self.target {
+                Target::Message(_) => Answer::sms_throttled(breach),
+                _ => Answer::throttled(form),
+            });
         }
-        if method != Method::GET {
+        let right = if self.target == Target::Connect { Method::POST } else { Method::GET };
+        if *method != right {
             return Some(Answer::error(form, StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"));
         }
         None
@@ -169,7 +208,7 @@ impl Visit<'_> {
         options.latency.draw(&mut Dice::new(options.seed ^ self.number as u64, Stream::Latency, serial))
     }
 
-    fn answer(&self, uri: &Uri, fault: Option<Fault>, luck: u64) -> Answer {
+    fn answer(&self, uri: &Uri, form: &[u8], fault: Option<Fault>, luck: u64) -> Answer {
         match fault {
             Some(Fault::TooManyRequests) => return Answer::throttled(self.target.form()),
             Some(Fault::InternalError) => {
@@ -189,6 +228,7 @@ impl Visit<'_> {
         let lists = self.simulator.options().exophones.lists;
         match &self.target {
             Target::Bulk => bulk::answer(&world, sid, raw, now, fault, luck),
+            Target::Connect => connect(&mut world, sid, form),
             Target::Call { sid: call, form } => one_call(&world, sid, call, raw, now, *form),
             Target::ExoPhonesV1 if lists != ExoPhoneLists::Nowhere => {
                 list(raw, |part| exophones::list_v1(&world, sid, part))
@@ -199,11 +239,36 @@ impl Visit<'_> {
             Target::ExoPhone(phone) if lists == ExoPhoneLists::Both => {
                 self.found(exophones::find(&world, phone).map(|n| exophones::one(&world, n)))
             }
-            Target::ExoPhoneHealth(phone) => {
-                self.found(exophones::find(&world, phone).map(|n| exophones::health(&world, n, clock.now())))
+            Target::ExoPhoneHealth(phone)
+                if self.simulator.options().exophones.health != ExoPhoneHealth::Missing =>
+            {
+                let outages = lock(&self.account.outages);
+                let millis = self.simulator.millis();
+                let found = exophones::find(&world, phone);
+                self.found(found.map(|n| exophones::health(&world, &outages, n, millis)))
             }
+            Target::Message(_) | Target::Balance => self.beside_calls(&world, now),
             _ => self.found(None),
         }
+    }
+
+    /// Answers about messages and money.
+    fn beside_calls(&self, world: &World, now: Tick) -> Answer {
+        let millis = self.simulator.millis();
+        let mut messages = lock(&self.account.messages);
+        messages.advance(world.options(), millis);
+        let Target::Message(sid) = self.target else {
+            return balance::answer(world, &messages, now, millis);
+        };
+        let told = world
+            .faces
+            .message(sid)
+            .and_then(|n| messages.told(world.options(), &world.faces, world.account(), n, millis));
+        // An unknown message is no error to Exotel.
+        told.map_or_else(
+            || Answer::error(Form::Json, StatusCode::OK, "No matching results"),
+            |told| Answer::json(told.to_string()),
+        )
     }
 
     fn found(&self, value: Option<Value>) -> Answer {
@@ -272,6 +337,31 @@ fn list(raw: &str, make: impl FnOnce(exophones::Part) -> Value) -> Answer {
         Ok(part) => Answer::json(make(part).to_string()),
         Err(message) => Answer::error(Form::Json, StatusCode::BAD_REQUEST, &message),
     }
+}
+
+/// Makes a call: `From`, `To` or `Url`, and `CallerId` of an urlencoded form.
+///
+/// The answer is the row of a call that has just begun.
+fn connect(world: &mut World, account: &str, form: &[u8]) -> Answer {
+    let refused = |message: &str| Answer::error(Form::Json, StatusCode::BAD_REQUEST, message);
+    let text = String::from_utf8_lossy(form);
+    let fields = match pairs(&text) {
+        Ok(fields) => fields,
+        Err(message) => return refused(&message),
+    };
+    let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    let (Some(from), Some(to), Some(_)) = (field("From"), field("To").or(field("Url")), field("CallerId"))
+    else {
+        return refused("Missing parameter: From, To and CallerId are required");
+    };
+    let place = world.place(from, to);
+    let begun = world.table().call(place).map_or(Tick(0), |call| call.start);
+    let Some(sheet) = world.sheet(place, begun) else { return refused("The call cannot be made") };
+    // Whatever becomes of it: nothing of it is known yet.
+    let sheet = Sheet { status: "in-progress", end: None, duration: None, price: None, ..sheet };
+    let row = Row { account, sheet, wire: world.options().wire, extras: Extras::default(), absurdity: None };
+    let body = serde_json::to_string(&Single { call: row });
+    Answer::json(body.expect("texts and numbers can be written as JSON"))
 }
 
 #[derive(Serialize)]

@@ -1,9 +1,9 @@
-//! The account's own numbers: two lists and the health of one. Every number is well; outages are to
-//! be put in at [`state`].
+//! The account's own numbers: two lists and the health of one.
 
 use serde_json::{Value, json};
 
-use super::options::{Envelope, ExtraKey};
+use super::options::{Alternate, Envelope, ExoPhoneHealth, ExtraKey, OutageState};
+use super::outage::{Line, Outages};
 use super::world::World;
 use crate::model::Timestamp;
 
@@ -99,14 +99,10 @@ pub(super) fn one(world: &World, n: u16) -> Value {
     extra(world, number)
 }
 
-/// One number with its health, checked in the last full minute.
-pub(super) fn health(world: &World, n: u16, now: Timestamp) -> Value {
-    let checked = Timestamp(now.0 - now.0.rem_euclid(60)).to_string();
-    let block =
-        |line| json!({"status": state(n, line), "last_check_time": checked, "alternate_exophone": null});
+/// One number with its health; `now` in milliseconds since the epoch.
+pub(super) fn health(world: &World, outages: &Outages, n: u16, now: u64) -> Value {
     let mut number = one(world, n);
-    number["connectivity"] =
-        json!({"incoming_call": block(Line::Incoming), "outgoing_call": block(Line::Outgoing)});
+    number["connectivity"] = connectivity(world, outages, n, now);
     match world.options().exophones.envelope {
         Envelope::Bare => number,
         Envelope::Wrapped => json!({
@@ -118,18 +114,56 @@ pub(super) fn health(world: &World, n: u16, now: Timestamp) -> Value {
     }
 }
 
-/// Which way calls go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
-    Incoming,
-    Outgoing,
+/// Both lines of a number, as far as the options show them.
+pub(super) fn connectivity(world: &World, outages: &Outages, n: u16, now: u64) -> Value {
+    let mut lines = json!({"incoming_call": block(world, outages, n, Line::Incoming, now)});
+    if world.options().exophones.health != ExoPhoneHealth::IncomingOnly {
+        lines["outgoing_call"] = block(world, outages, n, Line::Outgoing, now);
+    }
+    lines
 }
 
-/// Exotel's word for the state of a number.
-fn state(_number: u16, line: Line) -> &'static str {
-    match line {
-        Line::Incoming | Line::Outgoing => "active",
+/// One line of a number.
+///
+/// Shape: `{"status": "active", "last_check_time": "2026-03-02T13:20:00Z", "alternate_exophone": null}`.
+fn block(world: &World, outages: &Outages, n: u16, line: Line, now: u64) -> Value {
+    let check = outages.check(n, line, now);
+    let alternate = match check.state {
+        Some(OutageState::MajorOutage) => alternate(world, outages, n, now),
+        _ => Value::Null,
+    };
+    json!({
+        "status": word(check.state),
+        "last_check_time": seconds(check.at).to_string(),
+        "alternate_exophone": alternate,
+    })
+}
+
+/// Another number that is well.
+fn alternate(world: &World, outages: &Outages, n: u16, now: u64) -> Value {
+    let options = world.options();
+    let well = (0..options.exophones.listed).find(|m| *m != n && !outages.is_out(*m, now));
+    match (options.outages.alternate, well) {
+        (Alternate::Nothing, _) | (_, None) => Value::Null,
+        (Alternate::Text, Some(m)) => json!(world.exophone(m)),
+        (Alternate::Object, Some(m)) => {
+            json!({"sid": world.faces.exophone_sid(m), "phone_number": world.exophone(m)})
+        }
     }
+}
+
+/// Exotel's word for the state of a line.
+pub(super) fn word(state: Option<OutageState>) -> &'static str {
+    match state {
+        None => "active",
+        Some(OutageState::PartialNetworkOutage) => "partial_network_outage",
+        Some(OutageState::MajorOutage) => "major_outage",
+    }
+}
+
+/// Milliseconds since the epoch, cut.
+pub(super) fn seconds(millis: u64) -> Timestamp {
+    Timestamp(i64::try_from(millis / 1000).unwrap_or(i64::MAX))
 }
 
 fn friendly_name(n: u16) -> String {

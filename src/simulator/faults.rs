@@ -40,6 +40,8 @@ pub struct Faults {
     pub absurd: f64,
     /// A body of more than 10 MB.
     pub huge: f64,
+    /// Share of calls that a client makes which begin although the answer is 500; beside the others.
+    pub placed_but_failed: f64,
     /// Every request is answered with this status.
     pub always: Option<u16>,
     /// Every login is refused.
@@ -94,6 +96,7 @@ impl Default for Faults {
             foreign_cursor: 0.0,
             absurd: 0.0,
             huge: 0.0,
+            placed_but_failed: 0.0,
             always: None,
             key_revoked: false,
         }
@@ -122,6 +125,7 @@ impl Faults {
             foreign_cursor: each,
             absurd: each,
             huge: each,
+            placed_but_failed: 0.0,
             always: None,
             key_revoked: false,
         }
@@ -161,7 +165,9 @@ impl Faults {
     /// The first value that is not what its documentation says.
     pub(super) fn mistake(&self) -> Option<String> {
         let total: f64 = self.shares().iter().map(|(_, share)| share).sum();
-        if self.shares().iter().any(|(_, share)| !(0.0..=1.0).contains(share)) || total > 1.000_001 {
+        let placed = (Fault::InternalError, self.placed_but_failed);
+        let shares = self.shares().into_iter().chain([placed]);
+        if shares.into_iter().any(|(_, share)| !(0.0..=1.0).contains(&share)) || total > 1.000_001 {
             return Some("each probability must lie in 0 to 1, and so must their sum".to_owned());
         }
         if !(0.0..=86_400.0).contains(&self.slow_seconds) {

@@ -18,6 +18,8 @@ pub(super) struct Faces {
 
 /// Places of calls that other rows name but that do not exist.
 const MISSING: u64 = 1 << 40;
+/// Places of calls that only callbacks name.
+const PHANTOMS: u64 = 1 << 41;
 
 impl Faces {
     /// The Sid of the call at `place`, created at `created`.
@@ -31,6 +33,28 @@ impl Faces {
     /// A Sid that no call has, for `place`.
     pub(super) fn missing_sid(&self, place: u32, created: WallTime) -> String {
         self.sid_of(MISSING + u64::from(place), created)
+    }
+
+    /// A Sid that no call has and that only a callback beside the one at `place` names.
+    pub(super) fn phantom_sid(&self, place: u32, created: WallTime) -> String {
+        self.sid_of(PHANTOMS + u64::from(place), created)
+    }
+
+    /// The Sid of a message.
+    pub(super) fn message_sid(&self, n: u32) -> String {
+        let rest = Dice::new(self.seed, Stream::MessageSid, u64::from(n)).bits();
+        format!("{:016x}{rest:016x}", mix(u64::from(n) ^ self.message_key()))
+    }
+
+    /// The number of the message with this Sid.
+    pub(super) fn message(&self, sid: &str) -> Option<u32> {
+        let head = sid.get(..16).filter(|head| head.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        let n = u32::try_from(unmix(u64::from_str_radix(head, 16).ok()?) ^ self.message_key()).ok()?;
+        (self.message_sid(n) == sid).then_some(n)
+    }
+
+    fn message_key(&self) -> u64 {
+        mix(self.seed ^ Stream::MessageSid as u64)
     }
 
     fn sid_of(&self, place: u64, created: WallTime) -> String {

@@ -18,6 +18,10 @@ pub enum Pool {
     Voice,
     /// ExoPhones.
     Exophones,
+    /// Messages.
+    Sms,
+    /// The balance.
+    Balance,
 }
 
 /// What a path asks for.
@@ -28,10 +32,16 @@ pub enum PathKind {
     Bulk,
     /// One call.
     Call,
+    /// A call that a client makes.
+    Connect,
     /// A list of ExoPhones.
     ExoPhoneList,
     /// One ExoPhone.
     ExoPhone,
+    /// One message.
+    Message,
+    /// The balance.
+    Balance,
     /// Anything else.
     Unknown,
 }
@@ -60,8 +70,10 @@ impl PathKind {
     /// The limit it counts against.
     pub fn pool(self) -> Pool {
         match self {
-            Self::Bulk | Self::Call | Self::Unknown => Pool::Voice,
+            Self::Bulk | Self::Call | Self::Connect | Self::Unknown => Pool::Voice,
             Self::ExoPhoneList | Self::ExoPhone => Pool::Exophones,
+            Self::Message => Pool::Sms,
+            Self::Balance => Pool::Balance,
         }
     }
 }

@@ -3,29 +3,43 @@
 //! It does on demand what the real one does to a client: times without a zone, rows that appear late
 //! under an early time, amounts that come later still, every spelling that was ever seen, limits,
 //! faults. What it will do is fixed by [`Options`] and a seed; calls come into being as the clock moves.
-//! [`Simulator::truth`] says what a perfect exporter must have counted in the end.
+//! [`Simulator::truth`] says what a perfect exporter must have counted in the end, and
+//! [`Simulator::webhook_truth`] which webhooks it cannot have received. Webhooks go out while
+//! [`Simulator::send_webhooks`] runs.
 //!
 //! It must not know [`crate::exotel`] nor [`crate::model::call`]: a wire format that both sides share
 //! would hide the faults of both. Only times and the clock are common.
 
 mod answer;
+mod balance;
 mod birth;
 mod bulk;
 mod call;
+mod callbacks;
 mod control;
 mod door;
 mod exophones;
 mod faults;
+mod flow;
+mod form;
+mod heartbeat;
 mod ident;
 mod limit;
+mod messages;
+mod office;
 mod options;
+mod outage;
 mod page;
 mod params;
 mod plot;
+mod postman;
 mod query;
 mod random;
+mod reported;
 mod row;
 mod scenario;
+mod send;
+mod switches;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -47,12 +61,19 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::faults::{Faults, RetryAfter};
 pub use self::limit::{Arrival, Arrivals, PathKind, Pool};
+pub use self::office::Deliveries;
 pub use self::options::{
-    Absent, Account, BulkDetails, Cursor, Delay, Delays, Durations, Envelope, ExoPhoneKey, ExoPhoneLists,
-    ExoPhones, ExtraKey, History, LastPage, Limits, Numbers, Oddities, Options, Planted, Profile,
-    RateHeaders, Sids, Traffic, Unauthorized, Wire,
+    Absent, Account, AgentEvents, Alternate, Balance, Body, BulkDetails, CallCallbacks, CallKeys, Cursor,
+    Delay, Delays, Durations, Envelope, Events, ExoPhoneHealth, ExoPhoneKey, ExoPhoneLists, ExoPhones,
+    ExtraKey, HeartbeatShape, Heartbeats, History, LastPage, Limits, Lines, Messages, NoneAffected, Numbers,
+    Oddities, Options, Outage, OutageState, Outages, Passthru, PassthruMethod, PlannedOutage, Planted,
+    Profile, RateHeaders, Reach, ReportForm, Reports, Sids, SmsBreach, Traffic, Unauthorized, Webhooks,
+    WhenEmpty, Wire,
 };
+pub use self::postman::{Postman, WebhookKind};
+pub use self::reported::{Finals, WebhookTruth};
 pub use self::scenario::Scenario;
+pub use self::switches::HeartbeatSwitch;
 pub use self::truth::{Labels, LegsKnown, Truth, TruthQuery};
 use self::world::World;
 use crate::model::{Clock, Timestamp};
@@ -81,7 +102,13 @@ struct AccountState {
     faults: Mutex<Faults>,
     voice: Mutex<limit::Gate>,
     exophones: Mutex<limit::Gate>,
+    sms: Mutex<limit::Gate>,
+    balance: Mutex<limit::Gate>,
     requests: AtomicU64,
+    outages: Mutex<outage::Outages>,
+    /// Locked after `world` and before `office`.
+    messages: Mutex<messages::Messages>,
+    office: Mutex<office::Office>,
 }
 
 /// A call as tests want to see it, whatever the API shows. Seconds since the epoch, UTC.
@@ -106,12 +133,20 @@ impl Simulator {
         let started = clock.since_epoch();
         let accounts = options.accounts.iter().enumerate().map(|(number, account)| {
             let world = World::new(Arc::clone(&options), number as u64, clock.now());
+            let start = u64::try_from(started.as_millis()).unwrap_or(u64::MAX);
+            let (seed, phones) = (world.faces.seed, options.exophones.listed);
+            let gate = |limit| Mutex::new(limit::Gate::new(limit));
             AccountState {
                 account: account.clone(),
+                outages: Mutex::new(outage::Outages::new(options.outages.clone(), seed, phones, start)),
+                messages: Mutex::new(messages::Messages::new(seed, start)),
+                office: Mutex::new(office::Office::new(&world, start)),
                 world: Mutex::new(world),
                 faults: Mutex::new(options.faults.clone()),
-                voice: Mutex::new(limit::Gate::new(options.limits.voice)),
-                exophones: Mutex::new(limit::Gate::new(options.limits.exophones)),
+                voice: gate(options.limits.voice),
+                exophones: gate(options.limits.exophones),
+                sms: gate(options.limits.sms),
+                balance: gate(options.limits.balance),
                 requests: AtomicU64::new(0),
             }
         });
@@ -185,20 +220,35 @@ impl Simulator {
         found.is_some()
     }
 
-    /// No new calls from the next second on; those that began end as they would.
+    /// No new calls and messages from the next second on; those that began end as they would.
     pub fn stop_traffic(&self) {
         for account in &self.inner.accounts {
             let now = self.advance(account);
             lock(&account.world).stop(now);
+            lock(&account.messages).stop(self.millis());
         }
     }
 
-    /// Whether all calls are over, visible, complete and priced, and no new ones come.
+    /// Whether all calls are over, visible, complete and priced, no new ones come, and nothing but
+    /// heartbeats is still to be sent.
     pub fn quiet(&self) -> bool {
         self.inner.accounts.iter().all(|account| {
+            self.collect(account);
             let now = self.advance(account);
             lock(&account.world).is_quiet(now)
+                && lock(&account.messages).is_quiet(self.options(), self.millis())
+                && lock(&account.office).pending() == 0
         })
+    }
+
+    /// What became of the webhooks about calls created at or after `live_from`, and about all messages;
+    /// none for an unknown account.
+    pub fn webhook_truth(&self, account: &str, live_from: Timestamp) -> Option<WebhookTruth> {
+        let (_, account) = self.find(account)?;
+        self.collect(account);
+        let world = lock(&account.world);
+        let messages = lock(&account.messages);
+        Some(reported::truth(&world, &messages, &lock(&account.office), live_from))
     }
 
     /// Calls of an account in the order of their creation, `limit` of them after the first `skip`;

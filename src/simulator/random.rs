@@ -26,6 +26,22 @@ pub(super) enum Stream {
     Latency,
     /// The second half of a Sid.
     Sid,
+    /// When an outage begins, and what is out.
+    Outages,
+    /// Which callbacks about a call are lost, late or doubled, and how they look.
+    Callbacks,
+    /// The same for the calls of the flow.
+    Flow,
+    /// The same for heartbeats.
+    Heartbeats,
+    /// How many messages are sent in a second.
+    Messages,
+    /// What becomes of a message.
+    Message,
+    /// The same as for calls for the reports of a message.
+    Reports,
+    /// Sids of messages.
+    MessageSid,
 }
 
 /// A sequence of draws.

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::faults::{Faults, RetryAfter};
 use super::options::{
-    Absent, BulkDetails, Delay, Delays, Durations, ExoPhoneKey, ExoPhones, ExtraKey, History, Limits,
-    Numbers, Oddities, Options, Planted, Traffic, Unauthorized, Wire,
+    Absent, AgentEvents, Alternate, Body, BulkDetails, CallKeys, Delay, Delays, Durations, ExoPhoneKey,
+    ExoPhones, ExtraKey, HeartbeatShape, History, Limits, Messages, NoneAffected, Numbers, Oddities, Options,
+    Outage, Outages, PassthruMethod, PlannedOutage, Planted, ReportForm, Reports, Traffic, Unauthorized,
+    Webhooks, Wire,
 };
 
 /// A set of options with a name.
@@ -41,13 +43,19 @@ pub enum Scenario {
     WrongRegion,
     /// Everything odd at once.
     Mixed,
+    /// Numbers that cannot be reached.
+    Outage,
+    /// Callbacks that never come.
+    LossyCallbacks,
+    /// Text messages.
+    Sms,
     /// A bounded number of calls under hard conditions, soon over.
     Storm,
 }
 
 impl Scenario {
     /// All, in the order in which they are listed.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Demo,
         Self::Calm,
         Self::Busy,
@@ -62,6 +70,9 @@ impl Scenario {
         Self::RevokedKey,
         Self::WrongRegion,
         Self::Mixed,
+        Self::Outage,
+        Self::LossyCallbacks,
+        Self::Sms,
         Self::Storm,
     ];
 
@@ -87,6 +98,9 @@ impl Scenario {
             Self::RevokedKey => "revoked-key",
             Self::WrongRegion => "wrong-region",
             Self::Mixed => "mixed",
+            Self::Outage => "outage",
+            Self::LossyCallbacks => "lossy-callbacks",
+            Self::Sms => "sms",
             Self::Storm => "storm",
         }
     }
@@ -95,7 +109,8 @@ impl Scenario {
     pub fn description(self) -> &'static str {
         match self {
             Self::Demo => {
-                "about a call each second, 1 to 3 s long, every outcome; a first one is over after 1 s"
+                "about a call each second, 1 to 3 s long, every outcome; an outage every two minutes, a message \
+                 now and then, one callback in 20 lost"
             }
             Self::Calm => "a call every 5 s, nothing odd",
             Self::Busy => "20 calls each second",
@@ -112,6 +127,13 @@ impl Scenario {
             Self::RevokedKey => "the key is refused from 20 s after the start",
             Self::WrongRegion => "the key is refused at once, in plain text",
             Self::Mixed => "every oddity, every spelling, late prices, leg rows and 10 % faults at once",
+            Self::Outage => {
+                "the first number is out from 10 s to 40 s after the start; then one outage a minute"
+            }
+            Self::LossyCallbacks => {
+                "3 calls each second; a tenth of the callbacks lost, a tenth doubled, a fifth out of order"
+            }
+            Self::Sms => "2 messages each second, every end; a fifth of the reports lost, all forms",
             Self::Storm => {
                 "1,500 calls in two minutes, then none; duplicates, late rows and prices, leg rows, 10 % faults"
             }
@@ -130,6 +152,12 @@ impl Scenario {
                 options.delays = short_delays(1.0);
                 // The agent of the demo may ask as often as it was told to.
                 options.limits.voice = None;
+                options.outages.every = Some(Duration::from_secs(120));
+                options.outages.lasts = Delay::seconds(25.0, 45.0);
+                options.messages.per_second = 0.3;
+                options.webhooks.lost_share = 0.05;
+                options.webhooks.doubled_share = 0.05;
+                options.webhooks.disordered_share = 0.05;
             }
             Self::Calm => options.traffic.calls_per_second = 0.2,
             Self::Busy => options.traffic.calls_per_second = 20.0,
@@ -164,7 +192,8 @@ impl Scenario {
                 options.oddities.moved_by = Duration::from_secs(120);
             }
             Self::Throttled => {
-                options.limits.voice = Some(30);
+                let published = Limits::default();
+                options.limits = Limits { voice: Some(30), ..published };
                 options.limits.retry_after = RetryAfter::Seconds(2);
             }
             Self::RevokedKey => options.revoked_after = Some(Duration::from_secs(20)),
@@ -173,6 +202,29 @@ impl Scenario {
                 options.wire.unauthorized = Unauthorized::Text;
             }
             Self::Mixed => mix(&mut options),
+            Self::Outage => {
+                let first = Outage { exophone: Some(0), ..Outage::default() };
+                let planned = |after, lasts, outage| {
+                    let [after, lasts] = [after, lasts].map(Duration::from_secs);
+                    PlannedOutage { after, lasts, outage }
+                };
+                options.outages.planned = vec![planned(10, 30, first)];
+                options.outages.every = Some(Duration::from_secs(60));
+                options.outages.lasts = Delay::seconds(10.0, 25.0);
+                options.outages.all_share = 0.25;
+                options.webhooks.heartbeats.shape = HeartbeatShape::Mixed;
+            }
+            Self::LossyCallbacks => {
+                options.traffic.calls_per_second = 3.0;
+                options.webhooks.lost_share = 0.1;
+                options.webhooks.doubled_share = 0.1;
+                options.webhooks.disordered_share = 0.2;
+            }
+            Self::Sms => {
+                options.messages.per_second = 2.0;
+                options.webhooks.lost_share = 0.2;
+                options.webhooks.reports = Reports { form: ReportForm::Mixed, pending_share: 0.5 };
+            }
             Self::Storm => brew(&mut options),
         }
         options
@@ -190,8 +242,33 @@ fn lively(calls_per_second: f64) -> Options {
             ..Durations::default()
         },
         delays: short_delays(3.0),
+        outages: Outages { check_every: Duration::from_secs(10), ..Outages::default() },
+        webhooks: quick_webhooks(),
+        messages: Messages {
+            submit: Delay::seconds(0.1, 1.0),
+            deliver: Delay::seconds(0.5, 3.0),
+            ..Messages::default()
+        },
+        // Whoever looks at numbers each second would meet the published limits for them at once.
+        limits: Limits { exophones: None, sms: None, balance: None, ..Limits::default() },
         ..Options::default()
     }
+}
+
+/// Every kind of webhook, within a second, retried within seconds; calls in every form.
+fn quick_webhooks() -> Webhooks {
+    let mut webhooks = Webhooks {
+        retry_after: vec![Duration::from_secs(1), Duration::from_secs(3)],
+        delay: Delay::seconds(0.05, 0.5),
+        doubled_after: Delay::seconds(0.0, 2.0),
+        disordered_by: Delay::seconds(1.0, 5.0),
+        ..Webhooks::default()
+    };
+    webhooks.calls.body = Body::Mixed;
+    webhooks.passthru.agent_events = AgentEvents::Sent;
+    webhooks.passthru.insights_share = 0.5;
+    webhooks.heartbeats.every = Some(Duration::from_secs(5));
+    webhooks
 }
 
 fn short_delays(most: f64) -> Delays {
@@ -236,6 +313,22 @@ fn mix(options: &mut Options) {
     };
     options.limits = Limits { retry_after: RetryAfter::Seconds(2), ..Limits::default() };
     options.faults = Faults::of_every_kind(0.1);
+    options.outages.every = Some(Duration::from_secs(60));
+    options.outages.lasts = Delay::seconds(10.0, 30.0);
+    options.outages.alternate = Alternate::Object;
+    options.messages.per_second = 1.0;
+    let webhooks = &mut options.webhooks;
+    webhooks.lost_share = 0.05;
+    webhooks.doubled_share = 0.1;
+    webhooks.disordered_share = 0.1;
+    webhooks.calls.ccm_share = 0.2;
+    webhooks.calls.keys = CallKeys::More;
+    webhooks.calls.contradicted_share = 0.05;
+    webhooks.calls.phantom_share = 0.02;
+    webhooks.passthru.method = PassthruMethod::Mixed;
+    webhooks.heartbeats.shape = HeartbeatShape::Mixed;
+    webhooks.heartbeats.none_affected = NoneAffected::Empty;
+    webhooks.reports = Reports { form: ReportForm::Mixed, pending_share: 0.3 };
 }
 
 /// Nothing that needs minutes to settle: no `sip:` agents, no price that never comes. Bulk carries leg
@@ -253,6 +346,9 @@ fn brew(options: &mut Options) {
     options.wire.bulk_details = BulkDetails::Sent;
     options.limits.voice = None;
     options.faults = Faults::of_every_kind(0.1);
+    options.webhooks.lost_share = 0.1;
+    options.webhooks.doubled_share = 0.1;
+    options.webhooks.disordered_share = 0.2;
 }
 
 #[cfg(test)]

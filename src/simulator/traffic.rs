@@ -152,6 +152,13 @@ impl Source {
         }
     }
 
+    /// A call that a client makes now, in the last second that was filled; its place.
+    pub(super) fn place(&mut self, options: &Options, table: &mut Table) -> u32 {
+        let place = u32::try_from(table.calls().len()).unwrap_or(u32::MAX);
+        self.push(options, table, self.next.saturating_sub(1), Kind::Placed);
+        place
+    }
+
     fn push(&mut self, options: &Options, table: &mut Table, second: u32, kind: Kind) {
         let place = table.calls().len() as u64;
         let Birth { call, rarity, leg_after } = birth(options, self.seed, place, second, self.start, kind);

@@ -1,5 +1,6 @@
 //! One account as it stands at a moment: its calls so far, and each of them as Exotel would tell it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,12 @@ pub(super) struct World {
     source: Source,
     /// The instant of second 0.
     origin: Timestamp,
+    /// When the simulator started.
+    start: Tick,
+    /// Sid of the account.
+    sid: String,
+    /// Whom clients wanted to speak, by the place of their call: `From` and `To`.
+    placed: HashMap<u32, (String, String)>,
 }
 
 /// A day, so that a moved call cannot fall before the origin.
@@ -72,7 +79,18 @@ impl World {
         let start = u32::try_from(before).unwrap_or(u32::MAX);
         let source = Source::new(&options, seed, start, origin.to_wall(options.utc_offset).0);
         let faces = Faces { seed, account, sids: options.wire.sids };
-        Self { options, faces, table: Table::default(), source, origin }
+        let place = usize::try_from(account).unwrap_or(usize::MAX);
+        let sid = options.accounts.get(place).map_or_else(String::new, |account| account.sid.clone());
+        Self {
+            options,
+            faces,
+            table: Table::default(),
+            source,
+            origin,
+            start: Tick::of_second(start),
+            sid,
+            placed: HashMap::new(),
+        }
     }
 
     /// Lets calls begin up to the moment `at` since the epoch, and says what time that is here.
@@ -82,6 +100,13 @@ impl World {
         let now = Tick(u32::try_from(tenths).unwrap_or(u32::MAX - 1));
         self.source.advance(&self.options, &mut self.table, now.second());
         now
+    }
+
+    /// A call that a client makes now; its place. Later calls differ from what they would have been.
+    pub(super) fn place(&mut self, from: String, to: String) -> u32 {
+        let place = self.source.place(&self.options, &mut self.table);
+        self.placed.insert(place, (from, to));
+        place
     }
 
     /// No new calls from the next second on.
@@ -100,6 +125,21 @@ impl World {
 
     pub(super) fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// Sid of the account.
+    pub(super) fn account(&self) -> &str {
+        &self.sid
+    }
+
+    /// When the simulator started.
+    pub(super) fn start(&self) -> Tick {
+        self.start
+    }
+
+    /// Milliseconds since the epoch.
+    pub(super) fn millis(&self, tick: Tick) -> u64 {
+        u64::try_from(self.origin.0).unwrap_or(0) * 1000 + u64::from(tick.0) * 100
     }
 
     /// The instant of a second of the table.
@@ -159,6 +199,9 @@ impl World {
     /// Caller and callee as the row shows them.
     pub(super) fn parties(&self, place: u32) -> Option<(String, String)> {
         let call = self.table.call(place)?;
+        if let Some(parties) = self.placed.get(&place) {
+            return Some(parties.clone());
+        }
         let customer = national(self.faces.customer(place));
         let agent = self.faces.agent(place);
         Some(match (call.way, call.agent) {

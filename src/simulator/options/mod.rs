@@ -1,14 +1,23 @@
 //! What can be asked of the simulated Exotel.
 //!
-//! The defaults are a calm account with the delays that Exotel shows in the field, without oddities
-//! and without faults. Shares are probabilities from 0 to 1.
+//! The defaults are a calm account with the delays that Exotel shows in the field, without oddities,
+//! outages, webhooks and faults. Shares are probabilities from 0 to 1.
 
 mod calls;
+mod messages;
+mod outages;
+mod webhooks;
 mod wire;
 
 use std::time::Duration;
 
 pub use self::calls::{Delay, Delays, Durations, History, Oddities, Planted, Profile, Traffic};
+pub use self::messages::{Balance, Messages, WhenEmpty};
+pub use self::outages::{Alternate, Lines, Outage, OutageState, Outages, PlannedOutage};
+pub use self::webhooks::{
+    AgentEvents, Body, CallCallbacks, CallKeys, Events, HeartbeatShape, Heartbeats, NoneAffected, Passthru,
+    PassthruMethod, Reach, ReportForm, Reports, Webhooks,
+};
 pub use self::wire::{
     Absent, BulkDetails, Cursor, ExoPhoneKey, ExtraKey, LastPage, Numbers, Sids, Unauthorized, Wire,
 };
@@ -36,6 +45,14 @@ pub struct Options {
     pub oddities: Oddities,
     /// How things are spelled.
     pub wire: Wire,
+    /// When numbers cannot be reached.
+    pub outages: Outages,
+    /// What Exotel sends by itself.
+    pub webhooks: Webhooks,
+    /// Text messages.
+    pub messages: Messages,
+    /// The account's money.
+    pub balance: Balance,
     /// Exotel's own rate limits.
     pub limits: Limits,
     /// Requests that go wrong; may be changed while the simulator runs.
@@ -70,8 +87,21 @@ pub struct ExoPhones {
     pub unlisted_share: f64,
     /// Which list there is; the others are 404.
     pub lists: ExoPhoneLists,
-    /// Form of the answer about one number.
+    /// Form of the answer about the health of one number.
     pub envelope: Envelope,
+    /// Whether there is such an answer.
+    pub health: ExoPhoneHealth,
+}
+
+/// The answer about the health of one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExoPhoneHealth {
+    /// Both lines.
+    Whole,
+    /// Without `outgoing_call`.
+    IncomingOnly,
+    /// 404.
+    Missing,
 }
 
 /// Where the ExoPhones are listed.
@@ -101,10 +131,25 @@ pub struct Limits {
     pub voice: Option<u32>,
     /// Requests for ExoPhones likewise.
     pub exophones: Option<u32>,
+    /// Requests for messages likewise.
+    pub sms: Option<u32>,
+    /// How a breach of that limit is answered.
+    pub sms_breach: SmsBreach,
+    /// Requests for the balance likewise.
+    pub balance: Option<u32>,
     /// What a 429 says of the time to wait.
     pub retry_after: RetryAfter,
     /// Whether `X-RateLimit-*` headers are sent.
     pub headers: RateHeaders,
+}
+
+/// Answer to a breach of the limit for messages; pages disagree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmsBreach {
+    /// 503.
+    Unavailable,
+    /// 429.
+    TooManyRequests,
 }
 
 /// `X-RateLimit-*` headers.
@@ -128,6 +173,10 @@ impl Default for Options {
             delays: Delays::default(),
             oddities: Oddities::default(),
             wire: Wire::default(),
+            outages: Outages::default(),
+            webhooks: Webhooks::default(),
+            messages: Messages::default(),
+            balance: Balance::default(),
             limits: Limits::default(),
             faults: Faults::default(),
             latency: Delay::none(),
@@ -155,6 +204,7 @@ impl Default for ExoPhones {
             unlisted_share: 0.0,
             lists: ExoPhoneLists::Both,
             envelope: Envelope::Bare,
+            health: ExoPhoneHealth::Whole,
         }
     }
 }
@@ -165,6 +215,9 @@ impl Default for Limits {
         Self {
             voice: Some(200),
             exophones: Some(50),
+            sms: Some(200),
+            sms_breach: SmsBreach::Unavailable,
+            balance: Some(1),
             retry_after: RetryAfter::Seconds(30),
             headers: RateHeaders::Sent,
         }

@@ -1,8 +1,16 @@
 //! Behaviour of the whole simulator, in-process, on a paused clock.
 
+mod beats;
 mod bulk;
+mod callbacks;
+mod connect;
+mod deliveries;
 mod door;
+mod flow;
 mod life;
+mod mailbox;
+mod outages;
+mod sms;
 mod totals;
 
 use std::collections::HashSet;
