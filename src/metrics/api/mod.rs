@@ -29,11 +29,13 @@ pub enum Endpoint {
     Call,
     /// The list of ExoPhones.
     Exophones,
+    /// One ExoPhone with its health.
+    Exophone,
 }
 
 impl Endpoint {
     /// Every endpoint in use; their counters exist from the start.
-    pub const ALL: [Self; 3] = [Self::Calls, Self::Call, Self::Exophones];
+    pub const ALL: [Self; 4] = [Self::Calls, Self::Call, Self::Exophones, Self::Exophone];
 
     /// The `endpoint` label.
     pub fn as_str(self) -> &'static str {
@@ -41,6 +43,7 @@ impl Endpoint {
             Self::Calls => "calls",
             Self::Call => "call",
             Self::Exophones => "exophones",
+            Self::Exophone => "exophone",
         }
     }
 }
