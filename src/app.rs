@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::collector::calls::Wishes;
-use crate::collector::{Account, calls, details, exophones, tasks};
+use crate::collector::{Account, calls, details, exophones, health, tasks};
 use crate::config::Config;
 use crate::exotel::{Client, ClientOptions, Ledger, Transport};
 use crate::metrics::api::ApiMetrics;
@@ -56,6 +56,7 @@ impl App {
         for settings in &config.accounts {
             let row = store.account(&settings.sid, clock.now()).await?;
             let phones = store.exophones(row.0).await?;
+            let known = store.known_health(row.0).await?;
             let client = Client::new(ClientOptions {
                 account: settings,
                 retry: config.retry,
@@ -70,9 +71,11 @@ impl App {
             let account = Account::new(
                 settings.clone(),
                 config.sync,
+                config.heartbeat,
                 config.limits.exophones,
                 row,
                 phones,
+                known,
                 client,
                 store.clone(),
                 clock.clone(),
@@ -120,6 +123,9 @@ impl App {
         let keeper = Keeper { tracker: &tracker, shutdown: &shutdown, metrics: &metrics.exporter };
         for (account, wishes) in &accounts {
             keeper.keep("exophones", account, exophones::run);
+            if config.heartbeat.enabled {
+                keeper.keep("health", account, health::run);
+            }
             if config.sync.enabled {
                 let wishes = Arc::clone(wishes);
                 keeper.keep("sync", account, move |account, stop| {
@@ -135,6 +141,8 @@ impl App {
             accounts: accounts.iter().map(|(account, _)| Arc::clone(account)).collect(),
             retention: config.store.retention,
             runs: config.retention.sync_runs,
+            health_checks: config.retention.health_checks,
+            health_checks_raw: config.retention.health_checks_raw,
             max_size: config.store.max_size,
             clock: clock.clone(),
         });

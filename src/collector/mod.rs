@@ -7,6 +7,7 @@ pub mod audit;
 pub mod calls;
 pub mod details;
 pub mod exophones;
+pub mod health;
 pub mod plan;
 pub mod run;
 pub mod tasks;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::callback::{Heartbeat, HeartbeatStatus};
+use super::exophones::KnownExoPhone;
 use super::time::Timestamp;
 
 /// State of one number in one direction, as Exotel's `connectivity` says it.
@@ -195,6 +196,11 @@ impl HeardHeartbeat {
             (_, Way::Inbound) => Some(&self.heartbeat.incoming),
             (_, Way::Outbound) => Some(&self.heartbeat.outgoing),
         }
+    }
+
+    /// Whether it names a number as affected; none where Exotel left the details out.
+    pub fn names(&self, way: Way, phone: &KnownExoPhone) -> Option<bool> {
+        Some(self.affected(way)?.iter().any(|sid| phone.is_called(sid)))
     }
 }
 

@@ -70,11 +70,15 @@ pub enum Family {
     SetupDuration = 21,
     /// `exotel_call_settle_delay_seconds`: b = bucket.
     SettleDelay = 22,
+    /// `exotel_health_checks_total`: a = verdict.
+    HealthChecks = 40,
+    /// `exotel_exophone_state_changes_total`: a = way.
+    StateChanges = 41,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Calls,
         Self::Outcomes,
         Self::Short,
@@ -95,6 +99,8 @@ impl Family {
         Self::ConversationDuration,
         Self::SetupDuration,
         Self::SettleDelay,
+        Self::HealthChecks,
+        Self::StateChanges,
     ];
 
     /// Upper bounds of the buckets in seconds, for histograms. A change restarts that histogram.

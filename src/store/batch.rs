@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::HealthWrites;
 use crate::model::{
     AccountId, CallRecord, HourKey, HourTotals, KnownExoPhone, SetAside, Sid, SyncRun, SyncState, Task,
     Timestamp, WallTime,
@@ -91,6 +92,8 @@ pub struct WriteSet {
     pub healed: Vec<u64>,
     /// ExoPhones, new or changed.
     pub exophones: Vec<KnownExoPhone>,
+    /// What became known of the health of its numbers.
+    pub health: Option<Box<HealthWrites>>,
 }
 
 impl WriteSet {
@@ -104,5 +107,6 @@ impl WriteSet {
             && self.set_aside.is_empty()
             && self.healed.is_empty()
             && self.exophones.is_empty()
+            && self.health.is_none()
     }
 }

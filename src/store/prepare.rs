@@ -88,6 +88,7 @@ fn make(txn: &WriteTransaction) -> Result<BTreeMap<u64, u64>, Error> {
     txn.open_table(SYNC)?;
     txn.open_table(RUNS)?;
     txn.open_table(SET_ASIDE)?;
+    super::health::make(txn)?;
     txn.open_table(SID_RECENT)?;
     let mut meta = txn.open_table(META)?;
     meta.insert("layout", seal_number("meta", b"layout", LAYOUT).as_slice())?;

@@ -15,6 +15,10 @@
 //! | `sync` | account | [`crate::model::SyncState`] |
 //! | `runs` | account, number | [`crate::model::SyncRun`] |
 //! | `set_aside` | account, id | [`crate::model::SetAside`] |
+//! | `health` | account | when a poll last succeeded, the heartbeat in force, the last number of a check |
+//! | `exophone_health` | account, id | [`crate::model::health::NumberHealth`] |
+//! | `health_checks` | account, source, time, number | [`crate::model::health::HealthCheck`] |
+//! | `health_hours` | account, source, hour | [`crate::model::health::CheckCounts`] |
 //!
 //! Keys of several parts are their big-endian bytes in a row, so that ranges work. Every value carries a
 //! checksum over itself, its table and its key, but for the index and the agenda: what these say is only
@@ -28,7 +32,8 @@
 use redb::TableDefinition;
 
 use super::seal::SealedNumber;
-use crate::model::{AccountId, HourKey};
+use crate::model::health::CheckSource;
+use crate::model::{AccountId, HourKey, Timestamp};
 
 /// Layout of the tables. A store with a higher number is refused, untouched.
 pub const LAYOUT: u64 = 1;
@@ -60,8 +65,18 @@ pub(super) const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("r
 /// Rows set aside.
 pub(super) const SET_ASIDE: TableDefinition<'_, (u16, u64), &[u8]> = TableDefinition::new("set_aside");
 
+/// Health of each account.
+pub(super) const HEALTH: TableDefinition<'_, u16, &[u8]> = TableDefinition::new("health");
+/// Health of each number, under the key of the number.
+pub(super) const EXOPHONE_HEALTH: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("exophone_health");
+/// Health checks: see [`check_key`].
+pub(super) const HEALTH_CHECKS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("health_checks");
+/// Health checks by hour: see [`check_hour_key`].
+pub(super) const HEALTH_HOURS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("health_hours");
+
 /// Tables whose rows are exported as `exotel_store_records`.
-pub const COUNTED: [&str; 5] = ["calls", "exophones", "hours", "runs", "set_aside"];
+pub const COUNTED: [&str; 7] =
+    ["calls", "exophones", "hours", "runs", "set_aside", "health_checks", "health_hours"];
 
 /// Key of an ExoPhone.
 pub(super) fn exophone_key(account: AccountId, id: u16) -> u32 {
@@ -80,6 +95,24 @@ pub(super) fn run_key(account: AccountId, number: u64) -> u64 {
 
 /// The highest number of a run.
 pub(super) const MOST_RUNS: u64 = (1 << 48) - 1;
+
+/// Key of a health check: account << 112 | source << 104 | seconds << 64 | number.
+pub(super) fn check_key(account: AccountId, source: CheckSource, at: Timestamp, number: u64) -> u128 {
+    (u128::from(account.0) << 112)
+        | (u128::from(source.code()) << 104)
+        | (u128::from(check_seconds(at)) << 64)
+        | u128::from(number)
+}
+
+/// Key of an hour of health checks: account << 48 | source << 40 | hours since the epoch.
+pub(super) fn check_hour_key(account: AccountId, source: CheckSource, at: Timestamp) -> u64 {
+    (u64::from(account.0) << 48) | (u64::from(source.code()) << 40) | (check_seconds(at) / 3600)
+}
+
+/// Seconds since the epoch as they fit into a key.
+fn check_seconds(at: Timestamp) -> u64 {
+    u64::try_from(at.0).unwrap_or(0).min((1 << 40) - 1)
+}
 
 /// The bytes of a set-aside row's key, for its checksum.
 pub(super) fn set_aside_bytes((account, id): (u16, u64)) -> Vec<u8> {

@@ -12,7 +12,7 @@ use super::{careful, of_file};
 use crate::store::error::io_reason;
 use crate::store::open::{builder, open_for_reading};
 use crate::store::tables::{
-    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, META, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC,
+    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONE_HEALTH, EXOPHONES, HEALTH, HEALTH_CHECKS, HEALTH_HOURS, HOURS, META, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC,
     TOTALS,
 };
 use crate::store::{Error, OpenError};
@@ -68,6 +68,10 @@ fn copy(txn: &ReadTransaction, to: &Path, progress: &mut dyn FnMut(u64, u64)) ->
     copy_table(txn, &copy, SYNC, quiet)?;
     copy_table(txn, &copy, RUNS, quiet)?;
     copy_table(txn, &copy, SET_ASIDE, quiet)?;
+    copy_table(txn, &copy, HEALTH, quiet)?;
+    copy_table(txn, &copy, EXOPHONE_HEALTH, quiet)?;
+    copy_table(txn, &copy, HEALTH_CHECKS, quiet)?;
+    copy_table(txn, &copy, HEALTH_HOURS, quiet)?;
     mark_restored(&copy)
 }
 

@@ -16,7 +16,7 @@ use crate::store::tables::{
     ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, META, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC,
     TOTALS, set_aside_bytes,
 };
-use crate::store::{Error, OpenError, agenda};
+use crate::store::{Error, OpenError, agenda, health};
 
 /// What `store check` found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -159,6 +159,7 @@ fn structures(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(u64,
         let (key, value) = row?;
         unseal::<SyncRun>("runs", &key.value().to_be_bytes(), value.value())?;
     }
+    health::check(txn)?;
     Ok(())
 }
 

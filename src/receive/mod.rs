@@ -1,0 +1,3 @@
+//! What becomes of callbacks that could be read: stored first, then shown.
+
+pub mod heartbeat;
