@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::exotel::{Client, ClientOptions, Ledger, Transport};
 use crate::metrics::api::ApiMetrics;
 use crate::metrics::calls::Calls;
+use crate::metrics::health::Health;
 use crate::metrics::sync::Sync;
 use crate::metrics::{BuildInfo, ExporterMetrics, Metrics};
 use crate::model::Clock;
@@ -87,7 +88,8 @@ impl App {
         let shown: Vec<Arc<Account>> = accounts.iter().map(|(account, _)| Arc::clone(account)).collect();
         let view = picture::view(store.clone(), shown.clone());
         metrics.register_collector(Calls::new(Arc::clone(&view)));
-        metrics.register_collector(Sync::new(view));
+        metrics.register_collector(Sync::new(Arc::clone(&view)));
+        metrics.register_collector(Health::new(view));
         let metrics = Arc::new(metrics);
         metrics.exporter.config_applied(clock.now());
         let listeners = Listeners::bind(&config.web.listen).await?;

@@ -95,13 +95,8 @@ impl Upkeep {
             let (done, failed, overflowed) = {
                 let mut status = account.status();
                 let overflowed = std::mem::take(&mut status.overflowed);
-                let kinds = [
-                    (account.sync.enabled, status.first_sync_done, status.sync_failed),
-                    (account.heartbeat.enabled, status.health.first_done, status.health.failed),
-                ];
-                let enabled = || kinds.iter().filter(|(enabled, ..)| *enabled);
-                let failed = enabled().count() > 0 && enabled().all(|(.., failed)| *failed);
-                (enabled().all(|(_, done, _)| *done), failed, overflowed)
+                let cycles = status.cycles(account);
+                (cycles.all_done, cycles.all_failed, overflowed)
             };
             for _ in 0..overflowed {
                 self.metrics.exporter.label_overflowed(crate::metrics::Overflow::Exophone);

@@ -136,6 +136,30 @@ pub struct Status {
     pub last_error: Option<(Timestamp, String)>,
 }
 
+/// How the kinds of cycles that are enabled (sync, health poll) stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cycles {
+    /// The first one of each has ended, well or not.
+    pub all_done: bool,
+    /// The newest finished one of each failed.
+    pub all_failed: bool,
+}
+
+impl Status {
+    /// How the cycles of this account stand.
+    pub fn cycles(&self, account: &Account) -> Cycles {
+        let kinds = [
+            (account.sync.enabled, self.first_sync_done, self.sync_failed),
+            (account.heartbeat.enabled, self.health.first_done, self.health.failed),
+        ];
+        let enabled = || kinds.iter().filter(|(enabled, ..)| *enabled);
+        Cycles {
+            all_done: enabled().all(|(_, done, _)| *done),
+            all_failed: enabled().count() > 0 && enabled().all(|(.., failed)| *failed),
+        }
+    }
+}
+
 impl Account {
     /// Puts an account together; `manual` is where wishes for manual runs go.
     #[expect(clippy::too_many_arguments, reason = "it is the one place where an account is put together")]

@@ -1,5 +1,7 @@
 //! Health of ExoPhones: by poll, by push, and the checks that are kept.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::callback::{Heartbeat, HeartbeatStatus};
@@ -168,6 +170,10 @@ pub struct HeardHeartbeat {
 }
 
 impl HeardHeartbeat {
+    /// Affected numbers that are kept of one heartbeat in one direction: twice as many as a list of ExoPhones
+    /// has at most. More are a fault of the sender, and would only fill memory and disk.
+    pub const MOST_NAMED: usize = 20_000;
+
     /// How far ahead of our clock a heartbeat is believed, in seconds. Without a bound, a single one from
     /// the future would make every later one stale.
     const MOST_AHEAD: i64 = 300;
@@ -198,9 +204,19 @@ impl HeardHeartbeat {
         }
     }
 
-    /// Whether it names a number as affected; none where Exotel left the details out.
-    pub fn names(&self, way: Way, phone: &KnownExoPhone) -> Option<bool> {
-        Some(self.affected(way)?.iter().any(|sid| phone.is_called(sid)))
+    /// Ids of the known numbers that it names as affected; none where Exotel left the details out.
+    pub fn affected_ids(&self, way: Way, phones: &[KnownExoPhone]) -> Option<HashSet<u16>> {
+        let named = self.affected(way)?;
+        let mut ids = HashSet::new();
+        if named.is_empty() {
+            return Some(ids);
+        }
+        let sids: HashMap<&str, u16> = phones.iter().map(|phone| (phone.sid.as_str(), phone.id)).collect();
+        for name in named {
+            let by_number = || phones.iter().find(|phone| phone.is_called(name)).map(|phone| phone.id);
+            ids.extend(sids.get(name.as_str()).copied().or_else(by_number));
+        }
+        Some(ids)
     }
 }
 
@@ -208,7 +224,7 @@ impl HeardHeartbeat {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownHealth {
     /// What polls found, by the number's id within the account.
-    pub numbers: std::collections::BTreeMap<u16, NumberHealth>,
+    pub numbers: BTreeMap<u16, NumberHealth>,
     /// The heartbeat in force.
     pub heartbeat: Option<HeardHeartbeat>,
     /// When a poll last succeeded whole.

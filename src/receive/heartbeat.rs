@@ -19,9 +19,11 @@ use crate::store::{self, HealthWrites};
 /// The store's; nothing was changed then.
 pub async fn take(
     account: &Account,
-    heartbeat: Heartbeat,
+    mut heartbeat: Heartbeat,
     received: Timestamp,
 ) -> Result<Taken, store::Error> {
+    heartbeat.incoming.truncate(HeardHeartbeat::MOST_NAMED);
+    heartbeat.outgoing.truncate(HeardHeartbeat::MOST_NAMED);
     // One at a time, so that none is compared with another that is not stored yet.
     let turn = account.heartbeat_turn.lock().await;
     let now_in_force = account.status().health.heartbeat.clone();

@@ -24,7 +24,7 @@ pub use wishes::{NotChecked, Wishes};
 
 use super::account::{Account, Listing};
 use crate::exotel::{Error, ErrorKind, Pool, Priority};
-use crate::model::health::{HealthCheck, NumberHealth, Reachability, Verdict};
+use crate::model::health::{HealthCheck, NumberHealth, Reachability, Verdict, Way};
 use crate::model::{AccountId, ExoPhoneId, Family, KnownExoPhone, Series, Timestamp};
 use crate::settle::Deltas;
 use crate::store::{self, HealthWrites, Held, Operation, Wants, WriteSet};
@@ -119,6 +119,10 @@ impl Poller {
         }
         let mut tick = Instant::now();
         loop {
+            if self.owes_all() {
+                self.round().await;
+                continue;
+            }
             tokio::select! {
                 biased;
                 () = sleep_until(tick) => {
@@ -173,12 +177,28 @@ impl Poller {
         self.end(&listed, pace, asked, failures).await;
     }
 
+    /// Whether every number was to be asked, and some were not yet.
+    fn owes_all(&mut self) -> bool {
+        let Some(since) = self.all_since else { return false };
+        let listed = self.account.listed();
+        let owed = listed.iter().any(|phone| self.asked.get(&phone.id).is_none_or(|at| *at < since));
+        if !owed {
+            self.all_since = None;
+        }
+        owed
+    }
+
     /// The numbers of a round with their sids.
-    fn choose(&self, listed: &[KnownExoPhone], pace: Pace) -> Vec<(u16, String)> {
+    fn choose(&mut self, listed: &[KnownExoPhone], pace: Pace) -> Vec<(u16, String)> {
         let now = self.account.clock.now();
         let status = self.account.status();
         let heard = status.health.heartbeat.clone();
         let heard = heard.filter(|h| h.is_fresh(now, self.account.config.heartbeat_expected_every));
+        let named: HashSet<u16> = heard
+            .iter()
+            .flat_map(|heard| Way::ALL.map(|way| heard.affected_ids(way, listed).unwrap_or_default()))
+            .flatten()
+            .collect();
         let candidates: Vec<Candidate> = listed
             .iter()
             .filter(|phone| !self.asking.contains(&phone.id))
@@ -186,19 +206,13 @@ impl Poller {
                 let known = status.health.numbers.get(&phone.id);
                 let recent = |n: &NumberHealth| n.changed.is_some_and(|at| now.0 - at.0 < RECENT);
                 let urgent = known.is_some_and(|n| n.is_affected() || recent(n))
-                    || heard.as_ref().is_some_and(|heard| {
-                        crate::model::health::Way::ALL
-                            .iter()
-                            .any(|way| heard.names(*way, phone) == Some(true))
-                    });
+                    || named.contains(&phone.id);
                 Candidate { id: phone.id, asked: self.asked.get(&phone.id).copied(), urgent }
             })
             .collect();
         drop(status);
         // While every number is to be asked once, none is asked twice.
-        let asking_all =
-            self.all_since.is_some_and(|since| candidates.iter().any(|c| c.asked.is_none_or(|at| at < since)));
-        let urgent = if asking_all { 0 } else { pace.urgent(self.rounds) };
+        let urgent = if self.owes_all() { 0 } else { pace.urgent(self.rounds) };
         let room = pace.room().saturating_sub(self.asking.len());
         let ids = choose(candidates, room, urgent);
         ids.into_iter()
@@ -291,8 +305,10 @@ impl Poller {
         let whole = findings.is_whole();
         let done = self.save(&check, whole.then_some(now)).await;
         let verdict = check.verdict;
-        if let Err(error) = &done {
-            account.failed(&error.to_string());
+        match (&done, &check.error) {
+            (Err(error), _) => account.failed(&error.to_string()),
+            (Ok(()), Some(error)) if verdict == Verdict::Error => account.failed(error),
+            _ => {}
         }
         {
             let mut status = account.status();
@@ -305,8 +321,9 @@ impl Poller {
         }
         if done.is_ok() {
             for waits in account.wishes.take_waiting() {
-                // Who asked may be gone; the check is stored all the same.
-                drop(waits.send(verdict));
+                if waits.send(verdict).is_err() {
+                    tracing::debug!("who asked for a health check is gone");
+                }
             }
         } else {
             drop(account.wishes.take_waiting());

@@ -45,6 +45,8 @@ pub enum Group {
     Api,
     /// Reading of calls.
     Sync,
+    /// Health of ExoPhones.
+    Health,
     /// Calls and ExoPhones.
     Calls,
     /// The embedded store.
@@ -128,8 +130,8 @@ impl Family {
 
 impl Group {
     /// All, in the order in which they are documented.
-    pub const ALL: [Self; 6] =
-        [Self::Exporter, Self::Api, Self::Sync, Self::Calls, Self::Store, Self::Process];
+    pub const ALL: [Self; 7] =
+        [Self::Exporter, Self::Api, Self::Sync, Self::Health, Self::Calls, Self::Store, Self::Process];
 
     /// Heading.
     pub fn title(self) -> &'static str {
@@ -137,6 +139,7 @@ impl Group {
             Self::Exporter => "The program",
             Self::Api => "Requests to Exotel",
             Self::Sync => "Reading of calls",
+            Self::Health => "Health of ExoPhones",
             Self::Calls => "Calls and ExoPhones",
             Self::Store => "The store",
             Self::Process => "The process",

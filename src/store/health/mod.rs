@@ -21,10 +21,6 @@ use crate::metrics::StoreMetrics;
 use crate::model::health::{CheckCounts, CheckSource, HealthCheck, HeardHeartbeat, NumberHealth};
 use crate::model::{AccountId, Timestamp};
 
-/// Affected numbers that are kept of one check or heartbeat in one direction: twice as many as a list of
-/// ExoPhones has at most. More are a fault of the sender, and would only fill the disk.
-const MOST_AFFECTED: usize = 20_000;
-
 /// What became known of the health of an account's numbers.
 #[derive(Clone, Debug, Default)]
 pub struct HealthWrites {
@@ -72,17 +68,11 @@ impl HealthWrites {
         let mut row = row.unwrap_or_default();
         row.last_success = self.succeeded.or(row.last_success);
         if let Some(heard) = &self.heartbeat {
-            let mut heard = heard.clone();
-            heard.heartbeat.incoming.truncate(MOST_AFFECTED);
-            heard.heartbeat.outgoing.truncate(MOST_AFFECTED);
-            row.heartbeat = Some(heard);
+            row.heartbeat = Some(heard.clone());
         }
         if let Some(check) = &self.check {
             row.last_check += 1;
-            let mut check = HealthCheck { id: row.last_check, ..check.clone() };
-            for list in [&mut check.incoming, &mut check.outgoing].into_iter().flatten() {
-                list.truncate(MOST_AFFECTED);
-            }
+            let check = HealthCheck { id: row.last_check, ..check.clone() };
             let key = check_key(account, check.source, check.at, check.id);
             checks.insert(key, seal("health_checks", &key.to_be_bytes(), &check).as_slice())?;
             count(&mut txn.open_table(HEALTH_HOURS)?, &checks, account, &check, metrics)?;
