@@ -11,5 +11,7 @@ pub mod health;
 pub mod plan;
 pub mod run;
 pub mod tasks;
+#[cfg(test)]
+pub(crate) mod trial;
 
 pub use account::{Account, ManualRun, Status};

@@ -214,7 +214,7 @@ mod tests {
             "the first page failed: 401",
             "46 of 200 requests in the last minute, 3 waiting; Exotel says 151 are left",
             "Reading of calls is switched off.",
-            "<li>support-north</li>",
+            "<th scope=\"row\">support-&lt;north&gt;</th>",
             "1,234,567 calls stored",
             "revision 0123abc",
         ] {
