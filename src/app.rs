@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::collector::calls::Wishes;
-use crate::collector::{Account, balance, calls, details, exophones, messages, tasks};
+use crate::collector::{Account, balance, calls, details, exophones, health, messages, tasks};
 use crate::config::Config;
 use crate::exotel::{Client, ClientOptions, Ledger, Transport};
 use crate::metrics::api::ApiMetrics;
 use crate::metrics::calls::Calls;
+use crate::metrics::health::Health;
 use crate::metrics::messages::Messages;
 use crate::metrics::sync::Sync;
 use crate::metrics::webhooks::WebhookMetrics;
@@ -63,6 +64,7 @@ impl App {
         for settings in &config.accounts {
             let row = store.account(&settings.sid, clock.now()).await?;
             let phones = store.exophones(row.0).await?;
+            let known = store.known_health(row.0).await?;
             let client = Client::new(ClientOptions {
                 account: settings,
                 retry: config.retry,
@@ -77,9 +79,11 @@ impl App {
             let account = Account::new(
                 settings.clone(),
                 config.sync,
+                config.heartbeat,
                 config.limits.exophones,
                 row,
                 phones,
+                known,
                 client,
                 store.clone(),
                 clock.clone(),
@@ -92,7 +96,8 @@ impl App {
         let view = picture::view(store.clone(), shown.clone());
         metrics.register_collector(Calls::new(Arc::clone(&view)));
         metrics.register_collector(Sync::new(Arc::clone(&view)));
-        metrics.register_collector(Messages::new(view));
+        metrics.register_collector(Messages::new(Arc::clone(&view)));
+        metrics.register_collector(Health::new(view));
         let webhook_metrics = WebhookMetrics::register(metrics.registry());
         let receiver = Receiver::new(shown.clone());
         receiver.seed(&webhook_metrics, clock.now()).await?;
@@ -156,6 +161,9 @@ impl App {
             if !account.config.webhook_secrets.is_empty() {
                 keeper.keep("messages", account, messages::run);
             }
+            if config.heartbeat.enabled {
+                keeper.keep("health", account, health::run);
+            }
             if config.sync.enabled {
                 let wishes = Arc::clone(wishes);
                 keeper.keep("sync", account, move |account, stop| {
@@ -171,6 +179,8 @@ impl App {
             accounts: accounts.iter().map(|(account, _)| Arc::clone(account)).collect(),
             retention: config.store.retention,
             runs: config.retention.sync_runs,
+            health_checks: config.retention.health_checks,
+            health_checks_raw: config.retention.health_checks_raw,
             max_size: config.store.max_size,
             clock: clock.clone(),
         });

@@ -2,18 +2,24 @@
 
 use std::sync::Arc;
 
+use crate::collector::health::is_fresh;
 use crate::collector::{Account, Status};
+use crate::config::PageExophones;
 use crate::exotel::Pool;
-use crate::metrics::view::{AccountView, BalanceView, ExoPhoneView, Source, SyncView, View};
+use crate::metrics::view::{
+    AccountView, BalanceView, ExoPhoneView, HealthPollView, PolledNumber, Source, SyncView, View,
+};
 use crate::metrics::{BuildInfo, Metrics};
+use crate::model::callback::Kind;
+use crate::model::health::{HeardHeartbeat, Way};
 use crate::model::series::outcomes_of;
 use crate::model::{
     Clock, Direction, ExoPhoneId, Family, KnownExoPhone, Outcome, RunStatus, Series, Timestamp, WallTime,
 };
 use crate::store::Store;
 use crate::web::status::{
-    AccountState, AccountStatus, CallCount, Failure, HourCount, PoolStatus, RunOutcome, StatusSnapshot,
-    SyncRun, SyncStatus,
+    AccountState, AccountStatus, CallCount, Failure, HealthStatus, HeartbeatStatus, HourCount, NumberStatus,
+    PollRound, PollStatus, PoolStatus, RunOutcome, StatusSnapshot, SyncRun, SyncStatus,
 };
 
 /// What `/metrics` shows of calls and of reading.
@@ -34,22 +40,44 @@ pub(crate) fn label(account: &Account, phone: &KnownExoPhone) -> String {
     alias.map_or(number, |(_, alias)| alias.clone())
 }
 
+/// Every known number, in the order in which they became known.
+fn number_views(account: &Account, status: &Status, now: Timestamp) -> Vec<ExoPhoneView> {
+    let heard = fresh_heartbeat(account, status, now);
+    let named = Way::ALL.map(|way| heard.as_ref()?.affected_ids(way, &status.exophones));
+    let on_list = |phone: &KnownExoPhone| status.listed.as_ref().is_none_or(|ids| ids.contains(&phone.id));
+    let listed = status.exophones.iter().filter(|phone| on_list(phone)).count();
+    let stale_after = account.health_pace().stale_after(listed);
+    let polled = |phone: &KnownExoPhone| {
+        let wanted = account.heartbeat.enabled && on_list(phone);
+        let health = *status.health.numbers.get(&phone.id).filter(|_| wanted)?;
+        Some(PolledNumber { health, fresh: is_fresh(&health, now, stale_after) })
+    };
+    let number = |phone: &KnownExoPhone| ExoPhoneView {
+        id: ExoPhoneId(phone.id),
+        label: label(account, phone),
+        sid: Some(phone.sid.clone()),
+        paging: is_paging(account, phone),
+        polled: polled(phone),
+        affected: [0, 1].map(|way| Some(named[way].as_ref()?.contains(&phone.id))),
+    };
+    status.exophones.iter().map(number).collect()
+}
+
 fn account_view(account: &Account) -> AccountView {
     let status = account.status().clone();
-    let cap = account.exophone_cap;
-    let mut exophones: Vec<ExoPhoneView> = status
-        .exophones
-        .iter()
-        .take(cap)
-        .map(|phone| ExoPhoneView {
-            id: ExoPhoneId(phone.id),
-            label: label(account, phone),
-            sid: Some(phone.sid.clone()),
-        })
-        .collect();
-    let extra = |id, label: &str| ExoPhoneView { id, label: label.to_owned(), sid: None };
+    let now = account.clock.now();
+    let mut exophones = number_views(account, &status, now);
+    exophones.truncate(account.exophone_cap);
+    let extra = |id, label: &str| ExoPhoneView {
+        id,
+        label: label.to_owned(),
+        sid: None,
+        paging: false,
+        polled: None,
+        affected: [None; 2],
+    };
     exophones.push(extra(ExoPhoneId::UNKNOWN, "unknown"));
-    if status.exophones.len() > cap {
+    if status.exophones.len() > account.exophone_cap {
         exophones.push(extra(ExoPhoneId::OVERFLOW, "_other"));
     }
     AccountView {
@@ -66,6 +94,34 @@ fn account_view(account: &Account) -> AccountView {
             currency: balance.currency.clone().unwrap_or_else(|| account.config.currency.clone()),
             read: *read,
         }),
+        health_poll: account.heartbeat.enabled.then(|| HealthPollView {
+            interval: account.heartbeat.interval.as_secs_f64(),
+            last_success: status.health.last_success,
+        }),
+        heartbeat: fresh_heartbeat(account, &status, now).map(|heard| heard.heartbeat.status),
+        heartbeat_expected_every: expects_heartbeats(account)
+            .then(|| account.config.heartbeat_expected_every.as_secs_f64()),
+    }
+}
+
+/// The heartbeat in force, unless it is too old to say how things are.
+fn fresh_heartbeat(account: &Account, status: &Status, now: Timestamp) -> Option<Arc<HeardHeartbeat>> {
+    let heard = status.health.heartbeat.clone()?;
+    heard.is_fresh(now, account.config.heartbeat_expected_every).then_some(heard)
+}
+
+fn expects_heartbeats(account: &Account) -> bool {
+    account.config.expected_webhooks.iter().any(|kind| kind == Kind::Heartbeat.as_str())
+}
+
+/// Whether an outage of this number is to page.
+fn is_paging(account: &Account, phone: &KnownExoPhone) -> bool {
+    match &account.config.page_exophones {
+        PageExophones::All => true,
+        PageExophones::None => false,
+        PageExophones::Only(numbers) => {
+            numbers.iter().any(|number| *number == phone.number || phone.is_called(number))
+        }
     }
 }
 
@@ -108,12 +164,15 @@ pub(crate) fn status(
 
 fn account_status(account: &Account, totals: &crate::model::series::Totals) -> AccountStatus {
     let status = account.status().clone();
-    let state = match &status.sync_failing {
-        Some((since, message)) => {
-            AccountState::Failing(Failure { since: *since, reason: "sync", message: message.clone() })
+    let cycles = status.cycles(account);
+    let failing = status.sync_failing.clone().map(|since| ("sync", since));
+    let failing = failing.or_else(|| status.last_error.clone().map(|since| ("health", since)));
+    let state = match failing {
+        Some((reason, (since, message))) if cycles.all_failed => {
+            AccountState::Failing(Failure { since, reason, message })
         }
-        None if status.first_sync_done || !account.sync.enabled => AccountState::Up,
-        None => AccountState::Starting,
+        _ if cycles.all_done => AccountState::Up,
+        _ => AccountState::Starting,
     };
     AccountStatus {
         name: account.config.name.clone(),
@@ -136,7 +195,38 @@ fn account_status(account: &Account, totals: &crate::model::series::Totals) -> A
                 })
             })
             .collect(),
-        exophones: status.exophones.iter().map(|phone| label(account, phone)).collect(),
+        health: health_status(account, &status),
+    }
+}
+
+fn health_status(account: &Account, status: &Status) -> HealthStatus {
+    let now = account.clock.now();
+    let heard = fresh_heartbeat(account, status, now);
+    let numbers = number_views(account, status, now).into_iter();
+    let listed = |number: &ExoPhoneView| status.listed.as_ref().is_none_or(|ids| ids.contains(&number.id.0));
+    let numbers = numbers.filter(listed).map(|number| {
+        let polled = number.polled.filter(|polled| polled.fresh).map(|polled| polled.health);
+        NumberStatus {
+            label: number.label,
+            poll: Way::ALL.map(|way| polled.map(|p| (p.reachability.state(way), p.since(way)))),
+            push: number.affected,
+        }
+    });
+    HealthStatus {
+        poll: account.heartbeat.enabled.then(|| PollStatus {
+            interval: account.heartbeat.interval,
+            last: status.health.last_check.as_ref().map(|check| PollRound {
+                at: check.at,
+                verdict: check.verdict,
+                error: check.error.clone(),
+            }),
+        }),
+        heartbeat: heard.map(|heard| HeartbeatStatus {
+            at: heard.told(),
+            status: heard.heartbeat.status.into(),
+            since: heard.since,
+        }),
+        numbers: numbers.collect(),
     }
 }
 

@@ -34,6 +34,10 @@ pub(crate) struct Upkeep {
     pub(crate) retention: Duration,
     /// `retention.sync_runs`.
     pub(crate) runs: Duration,
+    /// `retention.health_checks`.
+    pub(crate) health_checks: Duration,
+    /// `retention.health_checks_raw`.
+    pub(crate) health_checks_raw: Duration,
     /// `store.max_size`.
     pub(crate) max_size: Option<u64>,
     /// Time.
@@ -91,7 +95,8 @@ impl Upkeep {
             let (done, failed, overflowed) = {
                 let mut status = account.status();
                 let overflowed = std::mem::take(&mut status.overflowed);
-                (status.first_sync_done || !account.sync.enabled, status.sync_failing.is_some(), overflowed)
+                let cycles = status.cycles(account);
+                (cycles.all_done, cycles.all_failed, overflowed)
             };
             for _ in 0..overflowed {
                 self.metrics.exporter.label_overflowed(crate::metrics::Overflow::Exophone);
@@ -134,6 +139,14 @@ impl Upkeep {
 
     /// Removes what is older than its retention; never beyond the watermark.
     async fn prune(&self) {
+        let now = self.clock.now();
+        let before = |age: Duration| now.plus(-i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+        for account in &self.accounts {
+            let (raw, hours) = (before(self.health_checks_raw), before(self.health_checks));
+            if let Err(error) = self.store.prune_health_checks(account.id, raw, hours).await {
+                account.failed(&error.to_string());
+            }
+        }
         for account in &self.accounts {
             let Ok(Some(state)) = self.store.sync_state(account.id).await else { continue };
             let keep = i64::try_from(self.retention.as_secs()).unwrap_or(i64::MAX);

@@ -1,17 +1,20 @@
 //! What the pollers of one account share: settings, client, store, numbers, and the state that gauges and
 //! the status page show.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, OnceCell, mpsc, oneshot};
+use tokio::sync::{Notify, OnceCell, mpsc, oneshot, watch};
 
+use super::health;
 use super::plan::Settings;
 use crate::config;
 use crate::exotel::{Balance, CallsPage, CallsQuery, Client, Error, Priority};
 use crate::ingest::{Context, Summary};
+use crate::model::health::{HealthCheck, HeardHeartbeat, KnownHealth, NumberHealth};
 use crate::model::{
     AccountId, AccountRow, Clock, Directory, KnownExoPhone, Observation, Sid, SyncRun, Timestamp, WallTime,
 };
@@ -43,6 +46,14 @@ pub struct Account {
     pub status: Mutex<Status>,
     /// A call waits for the list of ExoPhones to be read again.
     pub wants_exophones: Notify,
+    /// How reading the list of ExoPhones last ended; none before the first time.
+    pub listing: watch::Sender<Option<Listing>>,
+    /// Polling of ExoPhones.
+    pub heartbeat: config::Heartbeat,
+    /// Health checks that somebody wants now.
+    pub wishes: health::Wishes,
+    /// Heartbeats are taken in one after the other.
+    pub heartbeat_turn: tokio::sync::Mutex<()>,
     /// Calls were taken in: something may be due.
     pub took_in: Notify,
     /// Where a manual run is asked for.
@@ -62,6 +73,32 @@ pub enum ManualRun {
     AlreadyRunning,
 }
 
+/// How reading the list of ExoPhones ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// It was read.
+    Read,
+    /// It could not be read, and why.
+    Failed(String),
+}
+
+/// What gauges and pages show of the health of an account's numbers.
+#[derive(Clone, Debug, Default)]
+pub struct HealthStatus {
+    /// What polls found, by the number's id.
+    pub numbers: BTreeMap<u16, NumberHealth>,
+    /// The heartbeat in force.
+    pub heartbeat: Option<Arc<HeardHeartbeat>>,
+    /// When a poll last succeeded whole; the first start before any.
+    pub last_success: Option<Timestamp>,
+    /// The last poll; its number is known to the store alone.
+    pub last_check: Option<Arc<HealthCheck>>,
+    /// Whether the newest finished poll failed.
+    pub failed: bool,
+    /// Whether the first poll ended, well or not.
+    pub first_done: bool,
+}
+
 /// What gauges and pages show of an account; replaced piecemeal, read at each scrape.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
@@ -69,6 +106,10 @@ pub struct Status {
     pub exophones: Vec<KnownExoPhone>,
     /// How many the list had when it was last read.
     pub exophones_listed: Option<u64>,
+    /// Which they were, by id; none before it was read.
+    pub listed: Option<BTreeSet<u16>>,
+    /// Health of the numbers.
+    pub health: HealthStatus,
     /// Every call created before this is read and final.
     pub watermark: Option<Timestamp>,
     /// Everything visible up to this creation time is read.
@@ -109,15 +150,41 @@ impl Status {
     }
 }
 
+/// How the kinds of cycles that are enabled (sync, health poll) stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cycles {
+    /// The first one of each has ended, well or not.
+    pub all_done: bool,
+    /// The newest finished one of each failed.
+    pub all_failed: bool,
+}
+
+impl Status {
+    /// How the cycles of this account stand.
+    pub fn cycles(&self, account: &Account) -> Cycles {
+        let kinds = [
+            (account.sync.enabled, self.first_sync_done, self.sync_failing.is_some()),
+            (account.heartbeat.enabled, self.health.first_done, self.health.failed),
+        ];
+        let enabled = || kinds.iter().filter(|(enabled, ..)| *enabled);
+        Cycles {
+            all_done: enabled().all(|(_, done, _)| *done),
+            all_failed: enabled().count() > 0 && enabled().all(|(.., failed)| *failed),
+        }
+    }
+}
+
 impl Account {
     /// Puts an account together; `manual` is where wishes for manual runs go.
     #[expect(clippy::too_many_arguments, reason = "it is the one place where an account is put together")]
     pub fn new(
         config: config::Account,
         sync: config::Sync,
+        heartbeat: config::Heartbeat,
         exophone_cap: usize,
         (id, row): (AccountId, AccountRow),
         exophones: Vec<KnownExoPhone>,
+        known: KnownHealth,
         client: Client,
         store: Store,
         clock: Clock,
@@ -125,7 +192,13 @@ impl Account {
     ) -> Self {
         let directory = Directory::new(&exophones, None, exophone_cap);
         let up_since = clock.now();
-        let status = Status { exophones, ..Status::default() };
+        let health = HealthStatus {
+            numbers: known.numbers,
+            heartbeat: known.heartbeat.map(Arc::new),
+            last_success: known.last_success.or(Some(Timestamp(row.first_start))),
+            ..HealthStatus::default()
+        };
+        let status = Status { exophones, health, ..Status::default() };
         Self {
             config,
             sync,
@@ -138,6 +211,10 @@ impl Account {
             directory: ArcSwap::from_pointee(directory),
             status: Mutex::new(status),
             wants_exophones: Notify::new(),
+            listing: watch::Sender::new(None),
+            heartbeat,
+            wishes: health::Wishes::default(),
+            heartbeat_turn: tokio::sync::Mutex::new(()),
             took_in: Notify::new(),
             manual,
             api_answered: AtomicI64::new(i64::MIN),
@@ -164,6 +241,14 @@ impl Account {
     /// The status, for a look or a change; held for as long as that takes, never across an await.
     pub fn status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The numbers on the list as last read; before that, all that are known.
+    pub fn listed(&self) -> Vec<KnownExoPhone> {
+        let status = self.status();
+        let listed =
+            |phone: &&KnownExoPhone| status.listed.as_ref().is_none_or(|ids| ids.contains(&phone.id));
+        status.exophones.iter().filter(listed).cloned().collect()
     }
 
     /// The account's row in the store.

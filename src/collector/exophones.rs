@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::account::Account;
+use super::account::{Account, Listing};
 use crate::exotel::Priority;
 use crate::model::{Directory, ExoPhone, ExoPhoneId, KnownExoPhone, last_ten_digits};
 use crate::store::{Held, Operation, Wants, WriteSet};
@@ -49,6 +49,7 @@ async fn read(account: &Account, failures: u32) -> bool {
     let known = account.status().exophones.clone();
     let mut phones = known.clone();
     let mut read = listed.is_ok();
+    let mut ending = Listing::Read;
     match listed {
         Ok(listed) => {
             let count = listed.len() as u64;
@@ -61,14 +62,19 @@ async fn read(account: &Account, failures: u32) -> bool {
                 let write = Store { account: account.id, phones: changed };
                 if let Err(error) = account.store.transact(write).await {
                     account.failed(&error.to_string());
+                    ending = Listing::Failed(error.to_string());
                     phones = known;
                     read = false;
                 }
             }
-            account.status().exophones_listed = Some(count);
+            let ids = phones.iter().filter(|k| listed.iter().any(|phone| same(k, phone))).map(|k| k.id);
+            let mut status = account.status();
+            status.listed = Some(ids.collect());
+            status.exophones_listed = Some(count);
         }
         Err(error) => {
             tracing::warn!(account = account.config.name, reason = %error, "the list of ExoPhones could not be read");
+            ending = Listing::Failed(error.message);
         }
     }
     let before = account.directory.load().list_read;
@@ -76,20 +82,25 @@ async fn read(account: &Account, failures: u32) -> bool {
     let directory = Directory::new(&phones, list_read, account.exophone_cap);
     account.directory.store(Arc::new(directory));
     account.status().exophones = phones;
+    account.listing.send_replace(Some(ending));
     // Calls that waited for this reading can go on.
     account.took_in.notify_waiters();
     read
+}
+
+/// Whether a number on the list is this one.
+fn same(known: &KnownExoPhone, phone: &ExoPhone) -> bool {
+    match (last_ten_digits(&known.number), last_ten_digits(&phone.number)) {
+        (Some(a), Some(b)) => a == b,
+        _ => known.number == phone.number,
+    }
 }
 
 /// Adds what is new on the list to the known numbers; gives what changed.
 fn merge(known: &mut Vec<KnownExoPhone>, listed: &[ExoPhone], countable_from: i64) -> Vec<KnownExoPhone> {
     let mut changed = Vec::new();
     for phone in listed {
-        let same = |k: &KnownExoPhone| match (last_ten_digits(&k.number), last_ten_digits(&phone.number)) {
-            (Some(a), Some(b)) => a == b,
-            _ => k.number == phone.number,
-        };
-        match known.iter_mut().find(|k| same(k)) {
+        match known.iter_mut().find(|k| same(k, phone)) {
             Some(k) => {
                 if k.sid != phone.sid || k.friendly_name != phone.friendly_name {
                     k.sid.clone_from(&phone.sid);

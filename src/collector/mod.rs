@@ -8,9 +8,12 @@ pub mod balance;
 pub mod calls;
 pub mod details;
 pub mod exophones;
+pub mod health;
 pub mod messages;
 pub mod plan;
 pub mod run;
 pub mod tasks;
+#[cfg(test)]
+pub(crate) mod trial;
 
 pub use account::{Account, ManualRun, Status};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -19,6 +19,7 @@ use super::{CallsPage, CallsQuery, Error, ErrorKind, Pool, Priority, query};
 use crate::config;
 use crate::metrics::api::{AccountApiMetrics, ApiMetrics, Endpoint};
 use crate::model::callback::SmsReport;
+use crate::model::health::Reachability;
 use crate::model::{Clock, ExoPhone, Observation, Sid};
 
 /// Pages of ExoPhones read at most, 50 numbers each; far above what one account rents.
@@ -68,6 +69,26 @@ pub(super) struct Inner {
     pub(super) auth: Auth,
     /// Whether this account's ExoPhones are listed by v1 only.
     pub(super) old_phone_list: AtomicBool,
+    /// Where the health of this account's ExoPhones is found: a [`HealthPath`].
+    pub(super) health_path: AtomicU8,
+}
+
+/// Where the health of an account's ExoPhones is found. The first path that answers decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum HealthPath {
+    /// None has answered yet.
+    NotKnown = 0,
+    /// `/v2/…/incoming-phone-numbers/{sid}`.
+    V2 = 1,
+    /// `/v2_beta/…/IncomingPhoneNumbers/{sid}`.
+    Beta = 2,
+}
+
+impl HealthPath {
+    fn from_code(code: u8) -> Self {
+        [Self::V2, Self::Beta].into_iter().find(|path| *path as u8 == code).unwrap_or(Self::NotKnown)
+    }
 }
 
 impl fmt::Debug for Client {
@@ -131,6 +152,7 @@ impl Client {
             metrics,
             auth: Auth::new(u64::try_from(auth_retry_interval.as_millis()).unwrap_or(u64::MAX)),
             old_phone_list: AtomicBool::new(false),
+            health_path: AtomicU8::new(HealthPath::NotKnown as u8),
         }))
     }
 
@@ -202,6 +224,42 @@ impl Client {
         self.0.get(&ask, wire::balance).await
     }
 
+    /// Whether one ExoPhone can be called and called from, by Exotel's own checks. Both directions are none
+    /// where Exotel knows the number and says nothing of its connectivity.
+    ///
+    /// Shape: `tests/fixtures/exotel/exophone-details*.json`. Source: "Get ExoPhone Health" of Exotel's
+    /// reference, read in November 2026.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a number that the account does not have (any more); else as
+    /// [`Client::calls`].
+    pub async fn exophone_health(&self, sid: &str, priority: Priority) -> Result<Reachability, Error> {
+        let path = &self.0.health_path;
+        let known = HealthPath::from_code(path.load(Ordering::Relaxed));
+        let first = if known == HealthPath::Beta { query::exophone_beta } else { query::exophone_health };
+        let result = self.0.one_phone(sid, priority, first).await;
+        match (known, result) {
+            (HealthPath::NotKnown, Err(error)) if error.kind == ErrorKind::NotFound => {
+                // Either the account has no such path or no such number: the other path tells.
+                let reachability = self.0.one_phone(sid, priority, query::exophone_beta).await?;
+                let decided = (HealthPath::NotKnown as u8, HealthPath::Beta as u8);
+                if path.compare_exchange(decided.0, decided.1, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                    tracing::info!(
+                        account.sid = self.0.shape.sid,
+                        "health of ExoPhones is read from the v2_beta path"
+                    );
+                }
+                Ok(reachability)
+            }
+            (_, result) => {
+                if result.is_ok() && known == HealthPath::NotKnown {
+                    path.store(HealthPath::V2 as u8, Ordering::Relaxed);
+                }
+                result
+            }
+        }
+    }
+
     /// What a pool may use now; none for a pool that this client does not ask.
     pub fn quota(&self, pool: Pool) -> Option<Quota> {
         let limiter = self.0.limiter(pool)?;
@@ -236,6 +294,18 @@ fn base(url: &str) -> Result<String, &'static str> {
 }
 
 impl Inner {
+    /// Reads one ExoPhone.
+    async fn one_phone(
+        &self,
+        sid: &str,
+        priority: Priority,
+        target: impl Fn(&str, &str) -> String,
+    ) -> Result<Reachability, Error> {
+        let target = target(sid, &self.shape.sid);
+        let ask = Ask { endpoint: Endpoint::Exophone, pool: Pool::Exophones, priority, target };
+        self.get(&ask, |body| wire::connectivity(body, &self.shape)).await
+    }
+
     /// Reads a list of ExoPhones page by page until one is not full or brings nothing new.
     async fn phone_list(
         &self,

@@ -82,6 +82,16 @@ pub(super) fn balance(account: &str) -> String {
     format!("/v1/Accounts/{}/Balance.json", segment(account))
 }
 
+/// Path of one ExoPhone with its connectivity.
+pub(super) fn exophone_health(sid: &str, account: &str) -> String {
+    format!("/v2/accounts/{}/incoming-phone-numbers/{}", segment(account), segment(sid))
+}
+
+/// Path of one ExoPhone, `v2_beta`; whether it tells of connectivity is not documented.
+pub(super) fn exophone_beta(sid: &str, account: &str) -> String {
+    format!("/v2_beta/Accounts/{}/IncomingPhoneNumbers/{}", segment(account), segment(sid))
+}
+
 /// `gte:…;lte:…`: our window is half-open, Exotel's bounds are both inclusive and whole seconds.
 fn created(window: &Window) -> Result<String, Error> {
     if window.to <= window.from {

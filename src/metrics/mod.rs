@@ -8,6 +8,7 @@ pub mod api;
 pub mod calls;
 pub mod catalogue;
 pub mod exporter;
+pub mod health;
 pub mod messages;
 mod process;
 pub mod store;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::model::callback::HeartbeatStatus;
+use crate::model::health::NumberHealth;
 use crate::model::series::Totals;
 use crate::model::{AccountId, ExoPhoneId, Timestamp};
 
@@ -39,6 +41,12 @@ pub struct AccountView {
     pub expects_sms: bool,
     /// The balance as last read; none where it is not read, or was not yet.
     pub balance: Option<BalanceView>,
+    /// Health polls; none when they are off.
+    pub health_poll: Option<HealthPollView>,
+    /// Status of the heartbeat in force; none while there is none, or it is too old.
+    pub heartbeat: Option<HeartbeatStatus>,
+    /// How often heartbeats come, in seconds; none where none are expected.
+    pub heartbeat_expected_every: Option<f64>,
 }
 
 /// Balance of one account.
@@ -52,6 +60,24 @@ pub struct BalanceView {
     pub read: Timestamp,
 }
 
+/// Health polls of one account.
+#[derive(Clone, Debug)]
+pub struct HealthPollView {
+    /// Configured, in seconds.
+    pub interval: f64,
+    /// End of the last whole poll; first start before any.
+    pub last_success: Option<Timestamp>,
+}
+
+/// What the last poll of a number found.
+#[derive(Clone, Copy, Debug)]
+pub struct PolledNumber {
+    /// What it found.
+    pub health: NumberHealth,
+    /// Whether it still says how things are.
+    pub fresh: bool,
+}
+
 /// One value of the label `exophone`.
 #[derive(Clone, Debug)]
 pub struct ExoPhoneView {
@@ -61,6 +87,13 @@ pub struct ExoPhoneView {
     pub label: String,
     /// Exotel's sid; none for `unknown` and `_other`.
     pub sid: Option<String>,
+    /// Whether its outage pages.
+    pub paging: bool,
+    /// Its last poll; none before one, for a number that left the list, and when polls are off.
+    pub polled: Option<PolledNumber>,
+    /// Whether heartbeats name it as affected, in the order of [`crate::model::health::Way::ALL`]; none
+    /// while none is in force that says.
+    pub affected: [Option<bool>; 2],
 }
 
 /// Reading of calls of one account.

@@ -26,6 +26,14 @@ impl KnownExoPhone {
     pub fn e164(&self) -> String {
         e164(&self.number)
     }
+
+    /// Whether this is its sid, or its number where that is used for one.
+    pub fn is_called(&self, name: &str) -> bool {
+        let is_number = name.bytes().all(|b| b.is_ascii_digit() || b == b'+');
+        self.sid == name
+            || (is_number
+                && last_ten_digits(name).is_some_and(|digits| last_ten_digits(&self.number) == Some(digits)))
+    }
 }
 
 /// Indian numbers as `+91` and ten digits, others as they came.

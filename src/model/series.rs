@@ -76,11 +76,15 @@ pub enum Family {
     SmsCodes = 41,
     /// `exotel_sms_delivery_delay_seconds`: b = bucket.
     SmsDelay = 42,
+    /// `exotel_health_checks_total`: a = verdict.
+    HealthChecks = 30,
+    /// `exotel_exophone_state_changes_total`: a = way.
+    StateChanges = 31,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Calls,
         Self::Outcomes,
         Self::Short,
@@ -104,6 +108,8 @@ impl Family {
         Self::SmsMessages,
         Self::SmsCodes,
         Self::SmsDelay,
+        Self::HealthChecks,
+        Self::StateChanges,
     ];
 
     /// Upper bounds of the buckets in seconds, for histograms. A change restarts that histogram.

@@ -4,6 +4,7 @@
 //! decided what is new in what was said, and that is written. A reply of `Ok` means that the commit is
 //! durable. Callbacks about calls go through the same reconcile as pages.
 
+pub mod heartbeat;
 pub mod sms;
 pub mod unknown;
 
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::collector::Account;
 use crate::config;
 use crate::metrics::webhooks::WebhookMetrics;
-use crate::model::callback::{CallReport, Heartbeat, Kept, Kind, Taken, Told};
+use crate::model::callback::{CallReport, Kept, Kind, Taken, Told};
 use crate::model::{AccountId, Timestamp};
 use crate::store::{self, Held, Operation, Wants, WriteSet};
 use crate::web::webhooks::{Delivery, Entrance, NotKept, Sink};
@@ -116,7 +117,7 @@ async fn dispatch(
     match told {
         Told::Call(report) => take_call(account, *report, received).await,
         Told::Sms(report) => sms::take(account, report, received).await,
-        Told::Heartbeat(heartbeat) => take_heartbeat(account, heartbeat, received).await,
+        Told::Heartbeat(heartbeat) => heartbeat::take(account, heartbeat, received).await,
         Told::Unknown(unknown) => unknown::take(account, kind, unknown, received).await,
     }
 }
@@ -128,11 +129,6 @@ fn not_yet() -> store::Error {
 
 // CONNECT: `calls::take(account, report, received)`.
 async fn take_call(_: &Account, _: CallReport, _: Timestamp) -> Result<Taken, store::Error> {
-    Err(not_yet())
-}
-
-// CONNECT: `heartbeat::take(account, heartbeat, received)`.
-async fn take_heartbeat(_: &Account, _: Heartbeat, _: Timestamp) -> Result<Taken, store::Error> {
     Err(not_yet())
 }
 

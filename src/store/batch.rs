@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::HealthWrites;
 use crate::model::callback::{Kept, Kind};
 use crate::model::{
     AccountId, CallRecord, HourKey, HourTotals, KnownExoPhone, Message, SetAside, Sid, SyncRun, SyncState,
@@ -109,6 +110,8 @@ pub struct WriteSet {
     pub kept: Vec<Kept>,
     /// When a new callback of a kind came.
     pub received: Vec<(Kind, Timestamp)>,
+    /// What became known of the health of its numbers.
+    pub health: Option<Box<HealthWrites>>,
 }
 
 impl WriteSet {
@@ -125,5 +128,6 @@ impl WriteSet {
             && self.messages.is_empty()
             && self.kept.is_empty()
             && self.received.is_empty()
+            && self.health.is_none()
     }
 }

@@ -242,6 +242,9 @@ impl<'e, 'txn> Group<'e, 'txn> {
                 table.insert(key, seal("exophones", &key.to_be_bytes(), phone).as_slice())?;
             }
         }
+        if let Some(health) = &writes.health {
+            health.write(self.txn, account, &self.engine.metrics)?;
+        }
         Ok(())
     }
 

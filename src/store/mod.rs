@@ -13,6 +13,7 @@ pub mod codec;
 mod engine;
 mod error;
 mod group;
+mod health;
 mod holder;
 mod index;
 mod kept;
@@ -40,6 +41,7 @@ use tokio::sync::mpsc;
 
 pub use batch::{Due, Held, LONGEST_CHAIN, Lost, Operation, Wants, WriteSet};
 pub use error::{Error, OpenError};
+pub use health::HealthWrites;
 pub use maintain::{CheckReport, Stats, TableStats, backup, check, compact, restore, stats};
 pub use summary::Summary;
 pub use tables::{COUNTED, LAYOUT};

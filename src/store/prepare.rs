@@ -93,6 +93,7 @@ fn make(txn: &WriteTransaction) -> Result<BTreeMap<u64, u64>, Error> {
     txn.open_table(KEPT)?;
     txn.open_table(KEPT_BY_HASH)?;
     txn.open_table(RECEIVED)?;
+    super::health::make(txn)?;
     txn.open_table(SID_RECENT)?;
     let mut meta = txn.open_table(META)?;
     meta.insert("layout", seal_number("meta", b"layout", LAYOUT).as_slice())?;

@@ -20,6 +20,10 @@
 //! | `kept` | account, number | [`crate::model::callback::Kept`] |
 //! | `kept_by_hash` | account, hash of kind and text | number |
 //! | `received` | account, kind of callback | when a new one last came |
+//! | `health` | account | when a poll last succeeded, the heartbeat in force, the last number of a check |
+//! | `exophone_health` | account, id | [`crate::model::health::NumberHealth`] |
+//! | `health_checks` | account, source, time, number | [`crate::model::health::HealthCheck`] |
+//! | `health_hours` | account, source, hour | [`crate::model::health::CheckCounts`] |
 //!
 //! Keys of several parts are their big-endian bytes in a row, so that ranges work. Every value carries a
 //! checksum over itself, its table and its key, but for the index and the agenda: what these say is only
@@ -34,7 +38,8 @@ use redb::TableDefinition;
 
 use super::seal::SealedNumber;
 use crate::model::callback::Kind;
-use crate::model::{AccountId, HourKey};
+use crate::model::health::CheckSource;
+use crate::model::{AccountId, HourKey, Timestamp};
 
 /// Layout of the tables. A store with a higher number is refused, untouched.
 pub const LAYOUT: u64 = 1;
@@ -78,8 +83,18 @@ pub(super) const KEPT_BY_HASH: TableDefinition<'_, (u16, u64), u64> = TableDefin
 /// When a new callback last came: account << 8 | kind.
 pub(super) const RECEIVED: TableDefinition<'_, u32, SealedNumber> = TableDefinition::new("received");
 
+/// Health of each account.
+pub(super) const HEALTH: TableDefinition<'_, u16, &[u8]> = TableDefinition::new("health");
+/// Health of each number, under the key of the number.
+pub(super) const EXOPHONE_HEALTH: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("exophone_health");
+/// Health checks: see [`check_key`].
+pub(super) const HEALTH_CHECKS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("health_checks");
+/// Health checks by hour: see [`check_hour_key`].
+pub(super) const HEALTH_HOURS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("health_hours");
+
 /// Tables whose rows are exported as `exotel_store_records`.
-pub const COUNTED: [&str; 7] = ["calls", "exophones", "hours", "kept", "runs", "set_aside", "messages"];
+pub const COUNTED: [&str; 9] =
+    ["calls", "exophones", "hours", "kept", "runs", "set_aside", "messages", "health_checks", "health_hours"];
 
 /// Key of an ExoPhone.
 pub(super) fn exophone_key(account: AccountId, id: u16) -> u32 {
@@ -107,6 +122,24 @@ pub(super) fn received_key(account: AccountId, kind: Kind) -> u32 {
 /// The bytes of a kept callback's key, for its checksum.
 pub(super) fn kept_bytes(key: (u16, u64)) -> Vec<u8> {
     set_aside_bytes(key)
+}
+
+/// Key of a health check: account << 112 | source << 104 | seconds << 64 | number.
+pub(super) fn check_key(account: AccountId, source: CheckSource, at: Timestamp, number: u64) -> u128 {
+    (u128::from(account.0) << 112)
+        | (u128::from(source.code()) << 104)
+        | (u128::from(check_seconds(at)) << 64)
+        | u128::from(number)
+}
+
+/// Key of an hour of health checks: account << 48 | source << 40 | hours since the epoch.
+pub(super) fn check_hour_key(account: AccountId, source: CheckSource, at: Timestamp) -> u64 {
+    (u64::from(account.0) << 48) | (u64::from(source.code()) << 40) | (check_seconds(at) / 3600)
+}
+
+/// Seconds since the epoch as they fit into a key.
+fn check_seconds(at: Timestamp) -> u64 {
+    u64::try_from(at.0).unwrap_or(0).min((1 << 40) - 1)
 }
 
 /// The bytes of a set-aside row's key, for its checksum.

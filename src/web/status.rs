@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::metrics::BuildInfo;
+use crate::model::health::{State, Verdict};
 use crate::model::{Direction, Outcome, Timestamp, UtcOffset};
 
 /// The program and its accounts at one instant.
@@ -42,8 +43,61 @@ pub struct AccountStatus {
     pub hours: Vec<HourCount>,
     /// Request budget, one entry for each pool in use.
     pub budget: Vec<PoolStatus>,
-    /// Labels of the known ExoPhones: alias or number.
-    pub exophones: Vec<String>,
+    /// Health of its ExoPhones.
+    pub health: HealthStatus,
+}
+
+/// Health of an account's ExoPhones, by poll and by push.
+#[derive(Clone, Debug)]
+pub struct HealthStatus {
+    /// Polls; none when they are off.
+    pub poll: Option<PollStatus>,
+    /// The heartbeat in force; none where none came, or it is too old.
+    pub heartbeat: Option<HeartbeatStatus>,
+    /// Every known ExoPhone.
+    pub numbers: Vec<NumberStatus>,
+}
+
+/// Polls of one account.
+#[derive(Clone, Debug)]
+pub struct PollStatus {
+    /// Time between rounds.
+    pub interval: Duration,
+    /// The round that ended last.
+    pub last: Option<PollRound>,
+}
+
+/// One finished round.
+#[derive(Clone, Debug)]
+pub struct PollRound {
+    /// When it ended.
+    pub at: Timestamp,
+    /// What it found.
+    pub verdict: Verdict,
+    /// What went wrong, or is not known; holds no secret and no number.
+    pub error: Option<String>,
+}
+
+/// A heartbeat.
+#[derive(Clone, Copy, Debug)]
+pub struct HeartbeatStatus {
+    /// Exotel's time of it.
+    pub at: Timestamp,
+    /// What it says.
+    pub status: Verdict,
+    /// Since when heartbeats say so.
+    pub since: Timestamp,
+}
+
+/// One ExoPhone. Pairs are incoming and outgoing calls.
+#[derive(Clone, Debug)]
+pub struct NumberStatus {
+    /// Alias or number.
+    pub label: String,
+    /// By poll: state, and since when; none while there is no answer, or it is too old.
+    pub poll: [Option<(State, Timestamp)>; 2],
+    /// By push: whether it is affected; none while no heartbeat says.
+    pub push: [Option<bool>; 2],
 }
 
 /// Whether an account can be read.

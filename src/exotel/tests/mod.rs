@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::config::{Account, RateLimits, Retry};
 use crate::metrics::api::ApiMetrics;
+use crate::model::health::State;
 use crate::model::{Clock, Timestamp, UtcOffset, parse_time};
 
 macro_rules! fixture {
@@ -441,6 +442,48 @@ async fn exophones_fall_back_to_the_old_list_once_and_remember() {
             "/v1/Accounts/exampleacct1/IncomingPhoneNumbers.json",
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_health_of_a_number_is_asked_for_by_its_sid() {
+    let server = Server::new(|n, _| match n {
+        0 => (StatusCode::OK, fixture!("exophone-details-outage.json")),
+        _ => (StatusCode::NOT_FOUND, fixture!("error-404.json")),
+    });
+    let bench = Bench::new(&server);
+    let health = bench.client.exophone_health("5f60 /x", Priority::Health).await.unwrap();
+    assert_eq!(health.inbound.unwrap().state, State::Outage);
+    assert_eq!(health.outbound.unwrap().state, State::Partial);
+    assert_eq!(
+        server.seen()[0].uri.path_and_query().unwrap(),
+        "/v2/accounts/exampleacct1/incoming-phone-numbers/5f60%20%2Fx"
+    );
+    bench.has(r#"exotel_api_requests_total{account="exampleacct1",endpoint="exophone",code="200"} 1"#);
+    bench.has(
+        r#"exotel_api_throttle_wait_seconds_count{account="exampleacct1",pool="exophones",priority="health"} 1"#,
+    );
+    // The path is known by then, so a 404 means the number.
+    let error = bench.client.exophone_health("gone", Priority::Health).await.unwrap_err();
+    assert_eq!((error.kind, server.count()), (ErrorKind::NotFound, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_without_the_health_path_is_asked_by_the_other_one_from_then_on() {
+    let server = Server::new(|_, uri| match uri.path() {
+        "/v2_beta/Accounts/exampleacct1/IncomingPhoneNumbers/5f60" => {
+            (StatusCode::OK, fixture!("exophone-details.json"))
+        }
+        _ => (StatusCode::NOT_FOUND, fixture!("error-404.json")),
+    });
+    let bench = Bench::new(&server);
+    // A number that nobody knows decides nothing.
+    let error = bench.client.exophone_health("gone", Priority::Health).await.unwrap_err();
+    assert_eq!((error.kind, server.count()), (ErrorKind::NotFound, 2));
+    let first = bench.client.exophone_health("5f60", Priority::Health).await.unwrap();
+    assert_eq!(server.count(), 4);
+    assert_eq!(bench.client.exophone_health("5f60", Priority::Health).await.unwrap(), first);
+    bench.client.exophone_health("gone", Priority::Health).await.unwrap_err();
+    assert_eq!(server.count(), 6, "one request each");
 }
 
 #[tokio::test(start_paused = true)]

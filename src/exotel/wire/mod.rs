@@ -4,6 +4,7 @@
 //! so that one bad field never loses its row. What cannot be read, and what is not known, is kept as
 //! the text that came. The same bytes always give equal values.
 
+mod connectivity;
 mod details;
 mod entries;
 mod exophones;
@@ -18,6 +19,7 @@ mod row;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use connectivity::connectivity;
 pub(crate) use exophones::exophones;
 pub(crate) use failure::failure_text;
 pub(super) use field::{price_number, seconds};

@@ -29,6 +29,8 @@ pub enum Endpoint {
     Call,
     /// The list of ExoPhones.
     Exophones,
+    /// One ExoPhone with its health.
+    Exophone,
     /// One message.
     Sms,
     /// The balance.
@@ -37,7 +39,8 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 5] = [Self::Calls, Self::Call, Self::Exophones, Self::Sms, Self::Balance];
+    pub const ALL: [Self; 6] =
+        [Self::Calls, Self::Call, Self::Exophones, Self::Exophone, Self::Sms, Self::Balance];
 
     /// Whether every account asks for it; the counters of others exist once the account is known to.
     fn is_common(self) -> bool {
@@ -52,6 +55,7 @@ impl Endpoint {
             Self::Exophones => "exophones",
             Self::Sms => "sms",
             Self::Balance => "balance",
+            Self::Exophone => "exophone",
         }
     }
 }

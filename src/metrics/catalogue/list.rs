@@ -90,6 +90,32 @@ families! {
         SYNC_AUDIT_FOUND: Counter "exotel_sync_audit_found_calls_total" ["account"] Store Always
             "Calls that only such a comparison found.";
     }
+    Health {
+        EXOPHONE_UP: Gauge "exotel_exophone_up" ["account", "exophone", "direction"] Store Sometimes
+            "By poll: 1 reachable, 0 major outage; absent when not known, and when the answer is older than 3 intervals or 2 rounds of polls.";
+        EXOPHONE_STATE: Gauge "exotel_exophone_state" ["account", "exophone", "direction", "state"] Store Sometimes
+            "By poll: 1 for the current state of active, partial, outage and unknown; absent when the answer is as old as that.";
+        EXOPHONE_LAST_CHECK: Gauge "exotel_exophone_last_check_timestamp_seconds" ["account", "exophone", "direction"] Store Sometimes
+            "When Exotel last checked the connectivity of the number, by its own words.";
+        EXOPHONE_LAST_ANSWER: Gauge "exotel_exophone_last_answer_timestamp_seconds" ["account", "exophone"] Store Sometimes
+            "When Exotel last answered a poll of the number.";
+        EXOPHONE_STATE_CHANGES: Counter "exotel_exophone_state_changes_total" ["account", "exophone", "direction"] Store Sometimes
+            "Changes of the state that polls found.";
+        EXOPHONE_PAGING: Gauge "exotel_exophone_paging" ["account", "exophone"] Process Sometimes
+            "1 for numbers whose outage is to page, by accounts[].page_exophones, else 0.";
+        HEALTH_CHECKS: Counter "exotel_health_checks_total" ["account", "status"] Store Sometimes
+            "Rounds of health polls by verdict: OK, WARNING, CRITICAL or ERROR; only where heartbeat.enabled is on.";
+        HEALTH_POLL_INTERVAL: Gauge "exotel_health_poll_interval_seconds" ["account"] Process Sometimes
+            "Configured time between rounds of health polls; only where they are on.";
+        HEALTH_POLL_LAST_SUCCESS: Gauge "exotel_health_poll_last_success_timestamp_seconds" ["account"] Store Sometimes
+            "End of the last round in which every number that was asked answered; the first start before there was one.";
+        HEARTBEAT_STATUS: Gauge "exotel_heartbeat_status" ["account", "status"] Store Sometimes
+            "By push: 1 for the current status of OK, WARNING, CRITICAL and PAYLOAD_TOO_LARGE; absent when the last heartbeat is older than 3 times the expected interval.";
+        HEARTBEAT_AFFECTED: Gauge "exotel_heartbeat_exophone_affected" ["account", "exophone", "direction"] Store Sometimes
+            "By push: 1 affected, 0 not; absent likewise, and when the heartbeat left the numbers out.";
+        HEARTBEAT_EXPECTED: Gauge "exotel_heartbeat_expected_interval_seconds" ["account"] Process Sometimes
+            "Configured time between heartbeats; only where accounts[].expected_webhooks names them.";
+    }
     Calls {
         EXOPHONES: Gauge "exotel_exophones" ["account"] Process Always
             "ExoPhones known to the program.";

@@ -45,6 +45,8 @@ pub enum Group {
     Api,
     /// Reading of calls.
     Sync,
+    /// Health of ExoPhones.
+    Health,
     /// Calls and ExoPhones.
     Calls,
     /// Text messages.
@@ -134,10 +136,11 @@ impl Family {
 
 impl Group {
     /// All, in the order in which they are documented.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Exporter,
         Self::Api,
         Self::Sync,
+        Self::Health,
         Self::Calls,
         Self::Webhooks,
         Self::Sms,
@@ -152,6 +155,7 @@ impl Group {
             Self::Exporter => "The program",
             Self::Api => "Requests to Exotel",
             Self::Sync => "Reading of calls",
+            Self::Health => "Health of ExoPhones",
             Self::Calls => "Calls and ExoPhones",
             Self::Sms => "Messages",
             Self::Balance => "The balance",

@@ -12,8 +12,9 @@ use super::{careful, of_file};
 use crate::store::error::io_reason;
 use crate::store::open::{builder, open_for_reading};
 use crate::store::tables::{
-    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, KEPT, KEPT_BY_HASH, MESSAGES, MESSAGES_DUE, META,
-    RECEIVED, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS,
+    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONE_HEALTH, EXOPHONES, HEALTH, HEALTH_CHECKS, HEALTH_HOURS, HOURS,
+    KEPT, KEPT_BY_HASH, MESSAGES, MESSAGES_DUE, META, RECEIVED, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC,
+    TOTALS,
 };
 use crate::store::{Error, OpenError};
 
@@ -73,6 +74,10 @@ fn copy(txn: &ReadTransaction, to: &Path, progress: &mut dyn FnMut(u64, u64)) ->
     copy_table(txn, &copy, KEPT, quiet)?;
     copy_table(txn, &copy, KEPT_BY_HASH, quiet)?;
     copy_table(txn, &copy, RECEIVED, quiet)?;
+    copy_table(txn, &copy, HEALTH, quiet)?;
+    copy_table(txn, &copy, EXOPHONE_HEALTH, quiet)?;
+    copy_table(txn, &copy, HEALTH_CHECKS, quiet)?;
+    copy_table(txn, &copy, HEALTH_HOURS, quiet)?;
     mark_restored(&copy)
 }
 

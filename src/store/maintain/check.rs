@@ -17,7 +17,7 @@ use crate::store::tables::{
     ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, KEPT, MESSAGES, META, RECEIVED, RUNS, SET_ASIDE,
     SID_INDEX, SID_RECENT, SYNC, TOTALS, kept_bytes, set_aside_bytes,
 };
-use crate::store::{Error, OpenError, agenda};
+use crate::store::{Error, OpenError, agenda, health};
 
 /// What `store check` found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -186,6 +186,7 @@ fn callbacks(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(u64, 
         let (key, value) = row?;
         unseal_number("received", &key.value().to_be_bytes(), &value.value())?;
     }
+    health::check(txn)?;
     Ok(())
 }
 

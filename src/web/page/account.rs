@@ -3,12 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::text::{At, Escaped, Grouped, ago, duration, percent};
-use super::{Page, chart};
+use super::{Page, chart, health};
 use crate::model::{Direction, Outcome, Timestamp};
 use crate::web::status::{AccountState, AccountStatus, CallCount, PoolStatus, RunOutcome, SyncStatus};
-
-/// ExoPhones listed by name; the rest is a figure.
-const MOST_EXOPHONES: usize = 30;
 
 /// Appends the section of one account.
 pub(super) fn write(page: &mut Page, id: usize, account: &AccountStatus, now: Timestamp) {
@@ -49,8 +46,7 @@ pub(super) fn write(page: &mut Page, id: usize, account: &AccountStatus, now: Ti
     }
     page.text("<h3>Request budget</h3>\n");
     budget(page, &account.budget);
-    page.text("<h3>ExoPhones</h3>\n");
-    exophones(page, &account.exophones);
+    health::write(page, account, now);
     page.text("</div>\n</div>\n</section>\n");
 }
 
@@ -186,19 +182,4 @@ fn budget(page: &mut Page, pools: &[PoolStatus]) {
         page.text("</dd></div>\n");
     }
     page.text("</dl>\n");
-}
-
-fn exophones(page: &mut Page, labels: &[String]) {
-    if labels.is_empty() {
-        page.text("<p class=\"quiet\">The list has not been read yet.</p>\n");
-        return;
-    }
-    page.text("<ul class=\"chips\">");
-    for label in labels.iter().take(MOST_EXOPHONES) {
-        page.put(format_args!("<li>{}</li>", Escaped(label)));
-    }
-    if labels.len() > MOST_EXOPHONES {
-        page.put(format_args!("<li>and {} more</li>", labels.len() - MOST_EXOPHONES));
-    }
-    page.text("</ul>\n");
 }

@@ -4,6 +4,7 @@
 mod account;
 mod chart;
 mod docs;
+mod health;
 #[cfg(test)]
 pub(super) mod sample;
 mod text;
@@ -134,6 +135,8 @@ fn summary(page: &mut Page, snapshot: &StatusSnapshot, readiness: Readiness) {
 mod tests {
     use super::*;
 
+    use crate::web::status::NumberStatus;
+
     const LINKS: Links<'static> = Links { telemetry_path: "/metrics" };
 
     fn shown(snapshot: &StatusSnapshot) -> String {
@@ -211,7 +214,7 @@ mod tests {
             "the first page failed: 401",
             "46 of 200 requests in the last minute, 3 waiting; Exotel says 151 are left",
             "Reading of calls is switched off.",
-            "<li>support-north</li>",
+            "<th scope=\"row\">support-&lt;north&gt;</th>",
             "1,234,567 calls stored",
             "revision 0123abc",
         ] {
@@ -235,9 +238,25 @@ mod tests {
     #[test]
     fn a_long_list_of_exophones_ends_with_a_figure() {
         let mut snapshot = sample::snapshot();
-        snapshot.accounts[0].exophones = (0..500).map(|n| format!("line-{n}")).collect();
+        let numbers = &mut snapshot.accounts[0].health.numbers;
+        let well = numbers[0].clone();
+        let ill = numbers[1].clone();
+        *numbers = (0..500).map(|n| NumberStatus { label: format!("line-{n}"), ..well.clone() }).collect();
+        numbers[400] = ill;
         let page = shown(&snapshot);
-        assert!(page.contains("<li>line-29</li><li>and 470 more</li>"), "{page}");
+        let (before, after) = page.split_once("<details><summary>and 470 more</summary>").unwrap();
+        assert!(before.contains("<th scope=\"row\">line-28</th>") && after.contains("line-29"), "{page}");
+        assert!(before.contains("support-&lt;north&gt;"), "one with an outage is among the first");
+    }
+
+    #[test]
+    fn health_is_shown_by_poll_and_by_heartbeat() {
+        let page = shown(&sample::snapshot());
+        assert!(page.contains("<td><strong>outage</strong><small>since <time"), "{page}");
+        assert!(page.contains("<td>incoming affected</td>") && page.contains("<td>not affected</td>"));
+        assert!(page.contains("<p>Heartbeat <span class=\"state waiting\">Warning</span> since"));
+        assert!(page.contains("4 of 4 ExoPhones did not answer: &lt;b&gt;401&lt;/b&gt;"));
+        assert!(page.contains("Health polls are switched off."));
     }
 
     #[test]

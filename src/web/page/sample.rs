@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::metrics::BuildInfo;
+use crate::model::health::{State, Verdict};
 use crate::model::{Direction, Outcome, Timestamp, UtcOffset};
 use crate::web::status::*;
 
@@ -19,7 +20,15 @@ pub(in crate::web) fn snapshot() -> StatusSnapshot {
     });
     failing.calls.clear();
     failing.hours.clear();
-    failing.exophones.clear();
+    failing.health.poll = Some(PollStatus {
+        interval: Duration::from_secs(60),
+        last: Some(PollRound {
+            at: NOW.plus(-20),
+            verdict: Verdict::Error,
+            error: Some("4 of 4 ExoPhones did not answer: <b>401</b>".to_owned()),
+        }),
+    });
+    failing.health.numbers.clear();
     failing.budget[0].used = 0;
     failing.budget[0].queued = 12;
     let sync = failing.sync.as_mut().unwrap();
@@ -36,7 +45,7 @@ pub(in crate::web) fn snapshot() -> StatusSnapshot {
     fresh.calls.clear();
     fresh.hours.clear();
     fresh.budget.clear();
-    fresh.exophones.clear();
+    fresh.health = HealthStatus { poll: None, heartbeat: None, numbers: Vec::new() };
     StatusSnapshot {
         now: NOW,
         started: NOW.plus(-3 * 86_400 - 4 * 3600),
@@ -100,6 +109,30 @@ fn account(name: &str) -> AccountStatus {
             PoolStatus { pool: "voice", limit: 200, used: 46, queued: 3, remaining: Some(151) },
             PoolStatus { pool: "exophones", limit: 40, used: 1, queued: 0, remaining: None },
         ],
-        exophones: ["sales", "support-north", "+918000000011", "+918000000012"].map(str::to_owned).to_vec(),
+        health: HealthStatus {
+            poll: Some(PollStatus {
+                interval: Duration::from_secs(60),
+                last: Some(PollRound { at: NOW.plus(-20), verdict: Verdict::Warning, error: None }),
+            }),
+            heartbeat: Some(HeartbeatStatus {
+                at: NOW.plus(-130),
+                status: Verdict::Warning,
+                since: NOW.plus(-430),
+            }),
+            numbers: vec![
+                number("sales", State::Active, Some(false)),
+                number("support-<north>", State::Outage, Some(true)),
+                number("+918000000011", State::Partial, Some(false)),
+                number("+918000000012", State::Unknown, None),
+            ],
+        },
+    }
+}
+
+fn number(label: &str, inbound: State, push: Option<bool>) -> NumberStatus {
+    NumberStatus {
+        label: label.to_owned(),
+        poll: [Some((inbound, NOW.plus(-440))), Some((State::Active, NOW.plus(-90_000)))],
+        push: [push, push.map(|_| false)],
     }
 }

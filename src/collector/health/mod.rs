@@ -1,0 +1,376 @@
+//! Polls the connectivity of each ExoPhone in rounds, one each `heartbeat.interval`, and keeps a health
+//! check of each round.
+//!
+//! What a number answers shows at once; what is counted shows when the round is stored. A round ends
+//! when all have answered, or after an interval: a number that hangs must not hold up the others.
+
+mod plan;
+#[cfg(test)]
+mod tests;
+mod verdict;
+mod wishes;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+pub use plan::{Candidate, Pace, choose};
+use verdict::Findings;
+pub use wishes::{NotChecked, Wishes};
+
+use super::account::{Account, Listing};
+use crate::exotel::{Error, ErrorKind, Pool, Priority};
+use crate::model::health::{HealthCheck, NumberHealth, Reachability, Verdict, Way};
+use crate::model::{AccountId, ExoPhoneId, Family, KnownExoPhone, Series, Timestamp};
+use crate::settle::Deltas;
+use crate::store::{self, HealthWrites, Held, Operation, Wants, WriteSet};
+
+/// How long a number that changed its state is asked before its turn, in seconds.
+const RECENT: i64 = 900;
+
+/// Polls until told to stop.
+pub async fn run(account: Arc<Account>, shutdown: CancellationToken) {
+    let mut poller = Poller::new(account);
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = poller.work() => {}
+    }
+}
+
+impl Account {
+    /// How fast health polls go.
+    pub fn health_pace(&self) -> Pace {
+        let per_minute = self.client.quota(Pool::Exophones).map_or(1, |quota| quota.per_minute);
+        Pace { per_minute, interval: self.heartbeat.interval }
+    }
+
+    /// Runs a health check now and waits for its verdict, which is stored by then. While a round is under
+    /// way, that one answers.
+    ///
+    /// # Errors
+    /// [`NotChecked`].
+    pub async fn check_now(&self) -> Result<Verdict, NotChecked> {
+        if !self.heartbeat.enabled {
+            return Err(NotChecked::Disabled);
+        }
+        self.wishes.check().await
+    }
+}
+
+/// What is not stored yet.
+#[derive(Debug, Default)]
+struct Unsaved {
+    numbers: BTreeMap<u16, NumberHealth>,
+    deltas: Deltas,
+}
+
+struct Poller {
+    account: Arc<Account>,
+    answers: JoinSet<(u16, Result<Reachability, Error>)>,
+    /// Numbers that have not answered yet, those of former rounds among them.
+    asking: HashSet<u16>,
+    /// When each number was last asked.
+    asked: HashMap<u16, Timestamp>,
+    rounds: u64,
+    all_since: Option<Timestamp>,
+    unsaved: Unsaved,
+}
+
+/// Numbers of a round that did not answer.
+#[derive(Default)]
+struct Failures {
+    numbers: usize,
+    first: Option<String>,
+}
+
+impl Failures {
+    fn add(&mut self, numbers: usize, reason: impl FnOnce() -> String) {
+        if numbers > 0 {
+            self.numbers += numbers;
+            self.first.get_or_insert_with(reason);
+        }
+    }
+}
+
+impl Poller {
+    fn new(account: Arc<Account>) -> Self {
+        let asked = account.status().health.numbers.iter().map(|(id, n)| (*id, n.answered)).collect();
+        Self {
+            account,
+            answers: JoinSet::new(),
+            asking: HashSet::new(),
+            asked,
+            rounds: 0,
+            all_since: None,
+            unsaved: Unsaved::default(),
+        }
+    }
+
+    async fn work(&mut self) {
+        let account = Arc::clone(&self.account);
+        // Without the list a round would have nothing to ask, or numbers that are gone.
+        let mut listing = account.listing.subscribe();
+        if listing.wait_for(Option::is_some).await.is_err() {
+            return;
+        }
+        let mut tick = Instant::now();
+        loop {
+            if self.owes_all() {
+                self.round().await;
+                continue;
+            }
+            tokio::select! {
+                biased;
+                () = sleep_until(tick) => {
+                    // From the planned time, so that rounds do not drift; after a long one from now.
+                    tick = (tick + account.heartbeat.interval).max(Instant::now());
+                    self.round().await;
+                }
+                () = account.wishes.wanted() => self.round().await,
+                Some(answer) = self.answers.join_next(), if !self.answers.is_empty() => {
+                    // Late: its round has counted it as failed.
+                    self.take(answer, &mut Failures::default());
+                }
+            }
+        }
+    }
+
+    /// Asks, waits, and stores what was found.
+    async fn round(&mut self) {
+        let account = Arc::clone(&self.account);
+        self.all_since = account.wishes.take_all_since().or(self.all_since);
+        let listed = account.listed();
+        let pace = account.health_pace();
+        let chosen = self.choose(&listed, pace);
+        let deadline = Instant::now() + pace.patience(chosen.len() + self.asking.len());
+        let mut waiting: HashSet<u16> = chosen.iter().map(|(id, _)| *id).collect();
+        let asked = waiting.len();
+        for (id, sid) in chosen {
+            let account = Arc::clone(&account);
+            self.asked.insert(id, account.clock.now());
+            self.asking.insert(id);
+            self.answers
+                .spawn(async move { (id, account.client.exophone_health(&sid, Priority::Health).await) });
+        }
+        let mut failures = Failures::default();
+        while !waiting.is_empty() {
+            tokio::select! {
+                () = sleep_until(deadline) => break,
+                Some(answer) = self.answers.join_next() => {
+                    let mut failed = Failures::default();
+                    let id = self.take(answer, &mut failed);
+                    if id.is_none_or(|id| waiting.remove(&id)) {
+                        failures.add(failed.numbers, || failed.first.unwrap_or_default());
+                    }
+                    if self.asking.is_empty() {
+                        break;
+                    }
+                }
+            }
+        }
+        waiting.retain(|id| self.asking.contains(id));
+        failures.add(waiting.len(), || "no answer in time".to_owned());
+        self.rounds += 1;
+        self.end(&listed, pace, asked, failures).await;
+    }
+
+    /// Whether every number was to be asked, and some were not yet.
+    fn owes_all(&mut self) -> bool {
+        let Some(since) = self.all_since else { return false };
+        let listed = self.account.listed();
+        let owed = listed.iter().any(|phone| self.asked.get(&phone.id).is_none_or(|at| *at < since));
+        if !owed {
+            self.all_since = None;
+        }
+        owed
+    }
+
+    /// The numbers of a round with their sids.
+    fn choose(&mut self, listed: &[KnownExoPhone], pace: Pace) -> Vec<(u16, String)> {
+        let now = self.account.clock.now();
+        let status = self.account.status();
+        let heard = status.health.heartbeat.clone();
+        let heard = heard.filter(|h| h.is_fresh(now, self.account.config.heartbeat_expected_every));
+        let named: HashSet<u16> = heard
+            .iter()
+            .flat_map(|heard| Way::ALL.map(|way| heard.affected_ids(way, listed).unwrap_or_default()))
+            .flatten()
+            .collect();
+        let candidates: Vec<Candidate> = listed
+            .iter()
+            .filter(|phone| !self.asking.contains(&phone.id))
+            .map(|phone| {
+                let known = status.health.numbers.get(&phone.id);
+                let recent = |n: &NumberHealth| n.changed.is_some_and(|at| now.0 - at.0 < RECENT);
+                let urgent = known.is_some_and(|n| n.is_affected() || recent(n)) || named.contains(&phone.id);
+                Candidate { id: phone.id, asked: self.asked.get(&phone.id).copied(), urgent }
+            })
+            .collect();
+        drop(status);
+        // While every number is to be asked once, none is asked twice.
+        let urgent = if self.owes_all() { 0 } else { pace.urgent(self.rounds) };
+        let room = pace.room().saturating_sub(self.asking.len());
+        let ids = choose(candidates, room, urgent);
+        ids.into_iter()
+            .filter_map(|id| Some((id, listed.iter().find(|phone| phone.id == id)?.sid.clone())))
+            .collect()
+    }
+
+    /// Takes in an answer; gives the number it is about.
+    fn take(
+        &mut self,
+        answer: Result<(u16, Result<Reachability, Error>), tokio::task::JoinError>,
+        failures: &mut Failures,
+    ) -> Option<u16> {
+        let (id, result) = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                // Which number it was about is lost: all of them are asked again.
+                tracing::error!(reason = %error, "a health poll stopped unexpectedly");
+                self.answers = JoinSet::new();
+                let lost = std::mem::take(&mut self.asking);
+                failures.add(lost.len(), || "a health poll stopped unexpectedly".to_owned());
+                return None;
+            }
+        };
+        self.asking.remove(&id);
+        match result {
+            Ok(reachability) => self.learn(id, reachability),
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                // The list may be old; the number itself has no state any more.
+                let known = self.account.status().health.numbers.get(&id).copied();
+                if known.is_some_and(|known| known.reachability != Reachability::default()) {
+                    self.account.wants_exophones.notify_one();
+                }
+                self.learn(id, Reachability::default());
+            }
+            Err(error) => failures.add(1, || error.message),
+        }
+        Some(id)
+    }
+
+    /// Shows what a number answered, and keeps it to be stored.
+    fn learn(&mut self, id: u16, reachability: Reachability) {
+        let account = &self.account;
+        let now = account.clock.now();
+        let mut status = account.status();
+        let place = status.exophones.iter().position(|phone| phone.id == id);
+        let (health, changes) = NumberHealth::after(status.health.numbers.get(&id), reachability, now);
+        for way in changes {
+            let exophone = match place {
+                Some(place) if place < account.exophone_cap => ExoPhoneId(id),
+                _ => ExoPhoneId::OVERFLOW,
+            };
+            let series = Series { exophone, ..Series::new(account.id, Family::StateChanges, way.code(), 0) };
+            self.unsaved.deltas.add(series, 1);
+            tracing::info!(
+                account = account.config.name,
+                exophone.sid = place.map_or("", |place| status.exophones[place].sid.as_str()),
+                direction = way.as_str(),
+                state = reachability.state(way).as_str(),
+                "an ExoPhone changed its state"
+            );
+        }
+        status.health.numbers.insert(id, health);
+        drop(status);
+        self.unsaved.numbers.insert(id, health);
+    }
+
+    /// Ends a round: judges, stores, answers those who wait.
+    async fn end(&mut self, listed: &[KnownExoPhone], pace: Pace, asked: usize, failures: Failures) {
+        let account = Arc::clone(&self.account);
+        let now = account.clock.now();
+        let numbers = account.status().health.numbers.clone();
+        let fresh = |id: &u16| numbers.get(id).filter(|n| is_fresh(n, now, pace.stale_after(listed.len())));
+        let known =
+            listed.iter().filter_map(|phone| Some((phone.sid.as_str(), fresh(&phone.id)?.reachability)));
+        let no_list = match &*account.listing.borrow() {
+            Some(Listing::Failed(reason)) => Some(reason.clone()),
+            _ => None,
+        };
+        let findings = Findings {
+            listed: listed.len(),
+            known: known.collect(),
+            asked,
+            failed: failures.first.map(|first| (failures.numbers, first)),
+            no_list,
+        };
+        let check = findings.check(now);
+        let whole = findings.is_whole();
+        let done = self.save(&check, whole.then_some(now)).await;
+        let verdict = check.verdict;
+        match (&done, &check.error) {
+            (Err(error), _) => account.failed(&error.to_string()),
+            (Ok(()), Some(error)) if verdict == Verdict::Error => account.failed(error),
+            _ => {}
+        }
+        {
+            let mut status = account.status();
+            status.health.first_done = true;
+            status.health.failed = done.is_err() || verdict == Verdict::Error;
+            if done.is_ok() {
+                status.health.last_success = if whole { Some(now) } else { status.health.last_success };
+                status.health.last_check = Some(Arc::new(check));
+            }
+        }
+        if done.is_ok() {
+            for waits in account.wishes.take_waiting() {
+                if waits.send(verdict).is_err() {
+                    tracing::debug!("who asked for a health check is gone");
+                }
+            }
+        } else {
+            drop(account.wishes.take_waiting());
+        }
+    }
+
+    /// Stores a round; what could not be stored is stored with the next one.
+    async fn save(&mut self, check: &HealthCheck, succeeded: Option<Timestamp>) -> Result<(), store::Error> {
+        let mut deltas = self.unsaved.deltas.clone();
+        deltas.add(Series::new(self.account.id, Family::HealthChecks, check.verdict.code(), 0), 1);
+        let writes = HealthWrites {
+            numbers: self.unsaved.numbers.iter().map(|(id, health)| (*id, *health)).collect(),
+            heartbeat: None,
+            succeeded,
+            check: Some(check.clone()),
+        };
+        self.account.store.transact(Save { account: self.account.id, writes, deltas }).await?;
+        self.unsaved = Unsaved::default();
+        Ok(())
+    }
+}
+
+/// Whether an answer still says how things are.
+pub(crate) fn is_fresh(number: &NumberHealth, now: Timestamp, stale_after: Duration) -> bool {
+    let limit = i64::try_from(stale_after.as_secs()).unwrap_or(i64::MAX);
+    now.0.saturating_sub(number.answered.0) <= limit
+}
+
+/// Stores what became known of health.
+#[derive(Debug)]
+pub(crate) struct Save {
+    pub(crate) account: AccountId,
+    pub(crate) writes: HealthWrites,
+    pub(crate) deltas: Deltas,
+}
+
+impl Operation for Save {
+    type Reply = ();
+
+    fn wants(&self) -> Wants {
+        Wants::nothing(self.account)
+    }
+
+    fn decide(&mut self, _held: Held) -> (WriteSet, ()) {
+        let writes = WriteSet {
+            health: Some(Box::new(self.writes.clone())),
+            deltas: self.deltas.clone(),
+            ..WriteSet::default()
+        };
+        (writes, ())
+    }
+}
