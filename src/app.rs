@@ -16,6 +16,7 @@ use crate::collector::{Account, calls, details, exophones, tasks};
 use crate::config::Config;
 use crate::exotel::{Client, ClientOptions, Ledger, Transport};
 use crate::metrics::api::ApiMetrics;
+use crate::metrics::callbacks::Callbacks;
 use crate::metrics::calls::Calls;
 use crate::metrics::sync::Sync;
 use crate::metrics::{BuildInfo, ExporterMetrics, Metrics};
@@ -67,7 +68,7 @@ impl App {
             });
             // One wish at a time: a second one finds a run under way anyway.
             let (manual, wishes) = mpsc::channel(1);
-            let account = Account::new(
+            let mut account = Account::new(
                 settings.clone(),
                 config.sync,
                 config.limits.exophones,
@@ -78,12 +79,14 @@ impl App {
                 clock.clone(),
                 manual,
             );
+            account.missed_after = config.webhooks.missed_after;
             metrics.exporter.add_account(&settings.name);
             accounts.push((Arc::new(account), Arc::new(Mutex::new(wishes))));
         }
         let shown: Vec<Arc<Account>> = accounts.iter().map(|(account, _)| Arc::clone(account)).collect();
         let view = picture::view(store.clone(), shown.clone());
         metrics.register_collector(Calls::new(Arc::clone(&view)));
+        metrics.register_collector(Callbacks::new(Arc::clone(&view)));
         metrics.register_collector(Sync::new(view));
         let metrics = Arc::new(metrics);
         metrics.exporter.config_applied(clock.now());

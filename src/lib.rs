@@ -11,6 +11,7 @@ pub mod ingest;
 pub mod metrics;
 pub mod model;
 mod picture;
+pub mod receive;
 pub mod reconcile;
 pub mod settle;
 pub mod simulator;

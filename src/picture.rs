@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::collector::{Account, Status};
 use crate::exotel::Pool;
-use crate::metrics::view::{AccountView, ExoPhoneView, Source, SyncView, View};
+use crate::metrics::view::{AccountView, CallbacksView, ExoPhoneView, Source, SyncView, View};
 use crate::metrics::{BuildInfo, Metrics};
 use crate::model::series::outcomes_of;
 use crate::model::{
@@ -60,6 +60,16 @@ fn account_view(account: &Account) -> AccountView {
         known_exophones: status.exophones_listed.unwrap_or(status.exophones.len() as u64),
         channel_limit: account.config.channel_limit,
         sync: account.sync.enabled.then(|| sync_view(account, &status)),
+        callbacks: (!account.config.webhook_secrets.is_empty()).then(|| callbacks_view(account)),
+    }
+}
+
+fn callbacks_view(account: &Account) -> CallbacksView {
+    let lookback = i64::try_from(account.sync.lookback.as_secs()).unwrap_or(i64::MAX);
+    let since = account.now().plus(lookback.saturating_neg());
+    CallbacksView {
+        in_progress: account.store.calls_in_progress(account.id, since),
+        expected: account.callbacks().any(),
     }
 }
 

@@ -471,7 +471,7 @@ impl Reader {
     }
 
     async fn count_cut(&mut self) {
-        let mut page = Page::new(self.account.context(), Vec::new(), Origin::Callback);
+        let mut page = Page::new(self.account.context(), Vec::new(), Origin::Page);
         page.deltas.add(Series::new(self.account.id, Family::WindowsCut, 0, 0), 1);
         page.sync = Some(self.state.clone());
         if let Err(error) = self.account.take_in(page).await {
@@ -527,7 +527,7 @@ impl Reader {
     }
 
     async fn store_run(&mut self, record: SyncRun) {
-        let mut page = Page::new(self.account.context(), Vec::new(), Origin::Callback);
+        let mut page = Page::new(self.account.context(), Vec::new(), Origin::Page);
         page.deltas = run::count(self.account.id, &record);
         page.run = Some(record);
         page.sync = Some(self.state.clone());
@@ -581,7 +581,7 @@ impl Reader {
             Round::First => self.state.audited = end,
             Round::Second => self.state.audited_again = end,
         }
-        let mut page = Page::new(self.account.context(), Vec::new(), Origin::Callback);
+        let mut page = Page::new(self.account.context(), Vec::new(), Origin::Page);
         let mut deltas = Deltas::default();
         deltas.add(Series::new(self.account.id, Family::Audited, audited.result.code(), 0), 1);
         page.deltas = deltas;

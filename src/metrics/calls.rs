@@ -45,7 +45,8 @@ pub(super) fn gauge<L: EncodeLabelSet>(
     ConstGauge::new(value).encode(m.encode_family(labels)?)
 }
 
-fn histogram<L: EncodeLabelSet>(
+/// Writes one histogram of persisted numbers.
+pub(super) fn histogram<L: EncodeLabelSet>(
     m: &mut MetricEncoder<'_>,
     labels: &L,
     view: &View,

@@ -35,6 +35,17 @@ pub struct AccountView {
     pub channel_limit: Option<u32>,
     /// Reading of calls; none when it is off.
     pub sync: Option<SyncView>,
+    /// Callbacks; none for an account that takes none.
+    pub callbacks: Option<CallbacksView>,
+}
+
+/// Callbacks about calls of one account.
+#[derive(Clone, Copy, Debug)]
+pub struct CallbacksView {
+    /// Estimate of the calls in progress, by code of their direction.
+    pub in_progress: [u64; 4],
+    /// Whether callbacks are expected for some of its calls.
+    pub expected: bool,
 }
 
 /// One value of the label `exophone`.

@@ -14,8 +14,10 @@ mod engine;
 mod error;
 mod group;
 mod holder;
+mod inbox;
 mod index;
 mod maintain;
+mod missed;
 mod open;
 mod prepare;
 mod prune;
@@ -32,7 +34,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use redb::Database;
 use tokio::sync::mpsc;
 
@@ -70,6 +72,8 @@ struct Shared {
     base: BTreeMap<u64, u64>,
     /// What waited when somebody last asked.
     summaries: Mutex<BTreeMap<AccountId, summary::Known>>,
+    /// Calls in progress, as the engine in force counts them.
+    live: ArcSwap<inbox::Live>,
     metrics: StoreMetrics,
 }
 

@@ -12,8 +12,8 @@ use super::error::intact;
 use super::open::CONTRADICTION;
 use super::seal::unseal;
 use super::tables::{
-    AGENDA, CALLS, EXOPHONES, HOURS, MOST_RUNS, RUNS, SET_ASIDE, SYNC, exophone_key, hour_key, run_key,
-    set_aside_bytes,
+    AGENDA, CALLS, COUNTED, EXOPHONES, HOURS, INBOX, MISSED, MOST_RUNS, RUNS, SET_ASIDE, SYNC, exophone_key,
+    hour_key, run_key, set_aside_bytes,
 };
 use super::{Error, Store, writer};
 use crate::metrics::{StoreMetrics, StoreOp};
@@ -277,7 +277,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn table_rows(&self) -> Result<[u64; 5], Error> {
+    pub async fn table_rows(&self) -> Result<[u64; COUNTED.len()], Error> {
         self.view(|at| {
             Ok([
                 at.txn.open_table(CALLS)?.len()?,
@@ -285,6 +285,8 @@ impl Store {
                 at.txn.open_table(HOURS)?.len()?,
                 at.txn.open_table(RUNS)?.len()?,
                 at.txn.open_table(SET_ASIDE)?.len()?,
+                at.txn.open_table(INBOX)?.len()?,
+                at.txn.open_table(MISSED)?.len()?,
             ])
         })
         .await

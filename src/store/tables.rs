@@ -15,13 +15,15 @@
 //! | `sync` | account | [`crate::model::SyncState`] |
 //! | `runs` | account, number | [`crate::model::SyncRun`] |
 //! | `set_aside` | account, id | [`crate::model::SetAside`] |
+//! | `inbox` | account, time of first hearing, Sid | [`crate::model::Unlisted`]: a call that only callbacks named |
+//! | `missed` | account, creation time, Sid | nothing: a list of calls whose callback did not come |
 //!
 //! Keys of several parts are their big-endian bytes in a row, so that ranges work. Every value carries a
-//! checksum over itself, its table and its key, but for the index and the agenda: what these say is only
-//! believed where the record of the call agrees.
+//! checksum over itself, its table and its key, but for the index, the agenda and the list of missed
+//! callbacks: what these say is only believed where the record of the call agrees.
 //!
 //! A value that is damaged is treated by what it is worth. A call is read anew, and counts if the agenda
-//! says that it had not. A roll-up is summed again. A row that was set aside, a run and the state of
+//! says that it had not. What callbacks said of it is gone. A roll-up is summed again. A row that was set aside, a run and the state of
 //! reading are read again or left out, with an error in log and metrics. Without its accounts, numbers or
 //! totals no store is opened.
 
@@ -60,8 +62,13 @@ pub(super) const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("r
 /// Rows set aside.
 pub(super) const SET_ASIDE: TableDefinition<'_, (u16, u64), &[u8]> = TableDefinition::new("set_aside");
 
+/// What callbacks said of calls that the API has not named.
+pub(super) const INBOX: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("inbox");
+/// Calls whose callback was missed.
+pub(super) const MISSED: TableDefinition<'_, &[u8], ()> = TableDefinition::new("missed");
+
 /// Tables whose rows are exported as `exotel_store_records`.
-pub const COUNTED: [&str; 5] = ["calls", "exophones", "hours", "runs", "set_aside"];
+pub const COUNTED: [&str; 7] = ["calls", "exophones", "hours", "runs", "set_aside", "inbox", "missed"];
 
 /// Key of an ExoPhone.
 pub(super) fn exophone_key(account: AccountId, id: u16) -> u32 {

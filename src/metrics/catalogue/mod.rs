@@ -47,6 +47,8 @@ pub enum Group {
     Sync,
     /// Calls and ExoPhones.
     Calls,
+    /// What callbacks say of calls.
+    Callbacks,
     /// The embedded store.
     Store,
     /// The operating system's view of the process.
@@ -128,8 +130,8 @@ impl Family {
 
 impl Group {
     /// All, in the order in which they are documented.
-    pub const ALL: [Self; 6] =
-        [Self::Exporter, Self::Api, Self::Sync, Self::Calls, Self::Store, Self::Process];
+    pub const ALL: [Self; 7] =
+        [Self::Exporter, Self::Api, Self::Sync, Self::Calls, Self::Callbacks, Self::Store, Self::Process];
 
     /// Heading.
     pub fn title(self) -> &'static str {
@@ -138,6 +140,7 @@ impl Group {
             Self::Api => "Requests to Exotel",
             Self::Sync => "Reading of calls",
             Self::Calls => "Calls and ExoPhones",
+            Self::Callbacks => "Callbacks about calls",
             Self::Store => "The store",
             Self::Process => "The process",
         }

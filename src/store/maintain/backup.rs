@@ -12,8 +12,8 @@ use super::{careful, of_file};
 use crate::store::error::io_reason;
 use crate::store::open::{builder, open_for_reading};
 use crate::store::tables::{
-    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, META, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC,
-    TOTALS,
+    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, INBOX, META, MISSED, RUNS, SET_ASIDE, SID_INDEX,
+    SID_RECENT, SYNC, TOTALS,
 };
 use crate::store::{Error, OpenError};
 
@@ -68,6 +68,8 @@ fn copy(txn: &ReadTransaction, to: &Path, progress: &mut dyn FnMut(u64, u64)) ->
     copy_table(txn, &copy, SYNC, quiet)?;
     copy_table(txn, &copy, RUNS, quiet)?;
     copy_table(txn, &copy, SET_ASIDE, quiet)?;
+    copy_table(txn, &copy, INBOX, quiet)?;
+    copy_table(txn, &copy, MISSED, quiet)?;
     mark_restored(&copy)
 }
 

@@ -10,7 +10,8 @@ use crate::model::{AccountRow, SyncState, Timestamp, WallTime};
 use crate::store::open::open_for_reading;
 use crate::store::seal::{unseal, unseal_number};
 use crate::store::tables::{
-    ACCOUNTS, AGENDA, CALLS, EXOPHONES, HOURS, META, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS,
+    ACCOUNTS, AGENDA, CALLS, EXOPHONES, HOURS, INBOX, META, MISSED, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT,
+    SYNC, TOTALS,
 };
 use crate::store::{Error, OpenError};
 
@@ -67,6 +68,8 @@ fn read(txn: &ReadTransaction, path: &Path, file: u64) -> Result<Stats, Error> {
         size(txn, "runs", RUNS)?,
         size(txn, "set_aside", SET_ASIDE)?,
         size(txn, "exophones", EXOPHONES)?,
+        size(txn, "inbox", INBOX)?,
+        size(txn, "missed", MISSED)?,
     ];
     let sync = txn.open_table(SYNC)?;
     let mut accounts = Vec::new();
