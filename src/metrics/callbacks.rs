@@ -206,7 +206,7 @@ mod tests {
         for line in [
             "exotel_call_events_total{account=\"acme\",event=\"terminal\",status=\"no-answer\"} 0\n",
             "exotel_call_events_total{account=\"acme\",event=\"agent_dial\",status=\"other\"} 0\n",
-            "exotel_calls_in_progress{account=\"acme\",direction=\"inbound\"} 0\n",
+            "exotel_calls_in_progress{account=\"acme\",direction=\"inbound\"} 0.0\n",
             "exotel_reconcile_calls_total{account=\"acme\",seen=\"both\"} 0\n",
             "exotel_reconcile_mismatches_total{account=\"acme\",field=\"leg\"} 0\n",
             "exotel_webhook_calls_unconfirmed_total{account=\"acme\"} 0\n",
@@ -233,7 +233,7 @@ mod tests {
         let text = scrape(view(Some(callbacks), &[(odd, 3), (missed, 2)]));
         for line in [
             "exotel_call_events_total{account=\"acme\",event=\"answered\",status=\"completed\"} 3\n",
-            "exotel_calls_in_progress{account=\"acme\",direction=\"outbound-api\"} 7\n",
+            "exotel_calls_in_progress{account=\"acme\",direction=\"outbound-api\"} 7.0\n",
             "exotel_webhook_calls_expected_total{account=\"acme\"} 0\n",
             "exotel_webhook_calls_missed_total{account=\"acme\"} 2\n",
         ] {

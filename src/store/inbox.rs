@@ -95,9 +95,10 @@ impl Changes {
     }
 }
 
-/// Of history nothing stands on the agenda by which it would be found again.
+/// Of history, and of a leg that went with its root, nothing stands on the agenda by which it would be found
+/// again.
 fn in_progress(record: &CallRecord) -> Option<(Direction, u32)> {
-    if !record.book.live {
+    if !record.book.live || record.book.settled.is_some() {
         return None;
     }
     record.book.heard.as_deref().and_then(|heard| heard.in_progress(Some(&record.call)))

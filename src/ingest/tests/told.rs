@@ -380,8 +380,8 @@ impl Model {
                     || (t.report.event == CallEvent::Passthru && t.report.status == Some(Status::Completed))
             };
             let record = api.calls.get(sid);
-            // Of history only the inbox is counted.
-            let over = record.is_some_and(|r| r.call.is_over() || !r.book.live);
+            // Of history and of legs only the inbox is counted.
+            let over = record.is_some_and(|r| r.call.is_over() || !r.book.live || r.book.settled.is_some());
             if over || told.iter().any(ends) || told[0].at.0 / 60 < (now.0 - RULES.lookback) / 60 {
                 continue;
             }
