@@ -16,6 +16,7 @@ use crate::collector::{Account, balance, calls, details, exophones, health, mess
 use crate::config::Config;
 use crate::exotel::{Client, ClientOptions, Ledger, Transport};
 use crate::metrics::api::ApiMetrics;
+use crate::metrics::callbacks::Callbacks;
 use crate::metrics::calls::Calls;
 use crate::metrics::health::Health;
 use crate::metrics::messages::Messages;
@@ -76,7 +77,7 @@ impl App {
             });
             // One wish at a time: a second one finds a run under way anyway.
             let (manual, wishes) = mpsc::channel(1);
-            let account = Account::new(
+            let mut account = Account::new(
                 settings.clone(),
                 config.sync,
                 config.heartbeat,
@@ -89,12 +90,14 @@ impl App {
                 clock.clone(),
                 manual,
             );
+            account.missed_after = config.webhooks.missed_after;
             metrics.exporter.add_account(&settings.name);
             accounts.push((Arc::new(account), Arc::new(Mutex::new(wishes))));
         }
         let shown: Vec<Arc<Account>> = accounts.iter().map(|(account, _)| Arc::clone(account)).collect();
         let view = picture::view(store.clone(), shown.clone());
         metrics.register_collector(Calls::new(Arc::clone(&view)));
+        metrics.register_collector(Callbacks::new(Arc::clone(&view)));
         metrics.register_collector(Sync::new(Arc::clone(&view)));
         metrics.register_collector(Messages::new(Arc::clone(&view)));
         metrics.register_collector(Health::new(view));

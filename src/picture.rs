@@ -7,7 +7,8 @@ use crate::collector::{Account, Status};
 use crate::config::PageExophones;
 use crate::exotel::Pool;
 use crate::metrics::view::{
-    AccountView, BalanceView, ExoPhoneView, HealthPollView, PolledNumber, Source, SyncView, View,
+    AccountView, BalanceView, CallbacksView, ExoPhoneView, HealthPollView, PolledNumber, Source, SyncView,
+    View,
 };
 use crate::metrics::{BuildInfo, Metrics};
 use crate::model::callback::Kind;
@@ -101,6 +102,7 @@ fn account_view(account: &Account) -> AccountView {
         heartbeat: fresh_heartbeat(account, &status, now).map(|heard| heard.heartbeat.status),
         heartbeat_expected_every: expects_heartbeats(account)
             .then(|| account.config.heartbeat_expected_every.as_secs_f64()),
+        callbacks: (!account.config.webhook_secrets.is_empty()).then(|| callbacks_view(account)),
     }
 }
 
@@ -122,6 +124,15 @@ fn is_paging(account: &Account, phone: &KnownExoPhone) -> bool {
         PageExophones::Only(numbers) => {
             numbers.iter().any(|number| *number == phone.number || phone.is_called(number))
         }
+    }
+}
+
+fn callbacks_view(account: &Account) -> CallbacksView {
+    let lookback = i64::try_from(account.sync.lookback.as_secs()).unwrap_or(i64::MAX);
+    let since = account.now().plus(lookback.saturating_neg());
+    CallbacksView {
+        in_progress: account.store.calls_in_progress(account.id, since),
+        expected: account.callbacks().any(),
     }
 }
 

@@ -2,11 +2,18 @@
 //!
 //! Pure: no clock, no store, no runtime. The rules, in the order in which they decide:
 //! a final status beats one that is not, a value beats an absent one, of two values the one with the
-//! newer `DateUpdated` wins, and at a tie the API wins over a callback and a later reading over an
-//! earlier one. So the same final answer of the API ends in the same record, whatever came before it.
+//! newer `DateUpdated` wins, and at a tie a later reading wins over an earlier one. So the same final
+//! answer of the API ends in the same record, whatever came before it.
+//!
+//! Callbacks are not merged into the record: what they say is kept beside it by [`hear`], so that their
+//! order, repetition or loss can neither change what the API says nor reopen a finished call.
+
+mod heard;
+
+pub use heard::{Hearing, hear, join, mismatches};
 
 use crate::model::{
-    Book, CallRecord, Details, DetailsState, LegStatus, Observation, Source, Status, Timestamp, WallTime,
+    Book, CallRecord, Details, DetailsState, LegStatus, Observation, Status, Timestamp, WallTime,
 };
 
 /// From where an observation comes.
@@ -16,18 +23,6 @@ pub enum Origin {
     Page,
     /// An answer for this one call, asked for with its details.
     Single,
-    /// A callback.
-    Callback,
-}
-
-impl Origin {
-    /// Who speaks.
-    pub fn source(self) -> Source {
-        match self {
-            Self::Page | Self::Single => Source::Api,
-            Self::Callback => Source::Webhook,
-        }
-    }
 }
 
 /// The record after an observation.
@@ -70,20 +65,16 @@ pub fn merge(
             CallRecord { call: bare(said), book: Book { live: said.created >= live_from, ..Book::new(now) } }
         }
     };
-    let newer = takes_precedence(&record, said, origin);
+    let newer = takes_precedence(&record, said);
     fields(&mut record.call, said, newer);
     let book = &mut record.book;
-    match origin.source() {
-        Source::Api => book.by_api = true,
-        Source::Webhook => book.by_webhook = true,
-    }
+    book.by_api = true;
     if let Some(details) = said.details {
         merge_details(&mut record.call.details, details, newer);
         if !book.details.is_known() && details_are_final(&record.call) {
             book.details = match origin {
                 Origin::Page => DetailsState::Inline,
                 Origin::Single => DetailsState::Fetched,
-                Origin::Callback => book.details,
             };
         }
     }
@@ -113,12 +104,12 @@ fn bare(said: &Observation) -> Observation {
 }
 
 /// Whether the values of `said` win over those we hold.
-fn takes_precedence(record: &CallRecord, said: &Observation, origin: Origin) -> bool {
+fn takes_precedence(record: &CallRecord, said: &Observation) -> bool {
     match (said.updated, record.call.updated) {
         (Some(new), Some(old)) if new != old => new > old,
         (None, Some(_)) => false,
         (Some(_), None) => true,
-        _ => origin.source() == Source::Api || !record.book.by_api,
+        _ => true,
     }
 }
 

@@ -148,6 +148,7 @@ impl Upkeep {
             }
         }
         for account in &self.accounts {
+            self.prune_inbox(account).await;
             let Ok(Some(state)) = self.store.sync_state(account.id).await else { continue };
             let keep = i64::try_from(self.retention.as_secs()).unwrap_or(i64::MAX);
             let runs = i64::try_from(self.runs.as_secs()).unwrap_or(i64::MAX);
@@ -165,6 +166,20 @@ impl Upkeep {
                 }
                 Err(error) => account.failed(&error.to_string()),
             }
+        }
+    }
+
+    /// Removes what only callbacks named, when it is older than calls are kept. An account whose calls are
+    /// not read has no watermark to go by.
+    async fn prune_inbox(&self, account: &Account) {
+        let keep = i64::try_from(self.retention.as_secs()).unwrap_or(i64::MAX);
+        let newest = match self.store.sync_state(account.id).await {
+            Ok(Some(state)) => account.wall_now().min(state.watermark()),
+            Ok(None) if !account.sync.enabled => account.wall_now(),
+            Ok(None) | Err(_) => return,
+        };
+        if let Err(error) = self.store.prune_inbox(account.id, newest.plus(-keep)).await {
+            account.failed(&error.to_string());
         }
     }
 

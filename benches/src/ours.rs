@@ -44,7 +44,13 @@ impl Reader {
             shape: AccountShape { sid: ACCOUNT.to_owned(), utc_offset: offset },
             context: Context {
                 account,
-                rules: Rules { offset, settle_after: 1800, lookback: 15_600, short_call: 10 },
+                rules: Rules {
+                    offset,
+                    settle_after: 1800,
+                    lookback: 15_600,
+                    short_call: 10,
+                    callbacks: Callbacks::NONE,
+                },
                 live_from,
                 prune_floor: WallTime(0),
                 directory: Arc::new(directory),

@@ -18,7 +18,7 @@ use crate::model::health::{HealthCheck, HeardHeartbeat, KnownHealth, NumberHealt
 use crate::model::{
     AccountId, AccountRow, Clock, Directory, KnownExoPhone, Observation, Sid, SyncRun, Timestamp, WallTime,
 };
-use crate::settle::Rules;
+use crate::settle::{Callbacks, Rules};
 use crate::store::{self, Operation, Store};
 
 /// One account at work.
@@ -30,6 +30,8 @@ pub struct Account {
     pub sync: config::Sync,
     /// Cap on numbers with a label of their own.
     pub exophone_cap: usize,
+    /// `webhooks.missed_after`; the default until somebody sets it.
+    pub missed_after: Duration,
     /// Its number in the store.
     pub id: AccountId,
     /// When it was first started, and what was pruned; refreshed after pruning.
@@ -203,6 +205,7 @@ impl Account {
             config,
             sync,
             exophone_cap,
+            missed_after: Duration::from_secs(25 * 60),
             id,
             row: Mutex::new(row),
             client,
@@ -288,6 +291,12 @@ impl Account {
         }
     }
 
+    /// Which calls a callback should announce.
+    pub fn callbacks(&self) -> Callbacks {
+        let missed_after = i64::try_from(self.missed_after.as_secs()).unwrap_or(i64::MAX / 4);
+        Callbacks::new(&self.config.expected_callbacks, &self.config.expected_webhooks, missed_after)
+    }
+
     /// What decisions about calls rest on, at this moment.
     pub fn context(&self) -> Context {
         let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX / 4);
@@ -300,6 +309,7 @@ impl Account {
                 settle_after: seconds(self.sync.settle_after).max(1),
                 lookback: seconds(self.sync.lookback).max(1),
                 short_call: u32::try_from(self.sync.short_call.as_secs()).unwrap_or(u32::MAX),
+                callbacks: self.callbacks(),
             },
             live_from: row.live_from(self.config.utc_offset),
             prune_floor: WallTime(row.prune_floor),

@@ -1,5 +1,5 @@
 //! What is due: counting calls whose time has come, asking by Sid for calls that were read before they
-//! settled or have no price yet, and reading again what was set aside.
+//! settled, have no price yet or were named by callbacks alone, and reading again what was set aside.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -35,6 +35,7 @@ pub async fn run(account: Arc<Account>, shutdown: CancellationToken) {
         () = every(&account, beat, Work::Count) => {}
         () = every(&account, beat, Work::Recheck) => {}
         () = every(&account, beat, Work::Price) => {}
+        () = every(&account, beat, Work::Confirm) => {}
         () = every(&account, beat, Work::Heal) => {}
         () = every(&account, slow, Work::Look) => {}
     }
@@ -46,6 +47,7 @@ enum Work {
     Count,
     Recheck,
     Price,
+    Confirm,
     Heal,
     Look,
 }
@@ -57,6 +59,7 @@ async fn every(account: &Account, beat: Duration, work: Work) {
             Work::Count => count(account).await,
             Work::Recheck => ask(account, Task::Recheck, Priority::Settle).await,
             Work::Price => ask(account, Task::Price, Priority::Heal).await,
+            Work::Confirm => ask(account, Task::Confirm, Priority::Heal).await,
             Work::Heal => heal(account).await,
             Work::Look => look(account).await,
         };
@@ -67,9 +70,9 @@ async fn every(account: &Account, beat: Duration, work: Work) {
     }
 }
 
-/// Counts calls whose time has come, and legs whose root has settled.
+/// Counts calls whose time has come, legs whose root has settled, and callbacks that did not come.
 async fn count(account: &Account) -> Result<(), store::Error> {
-    for task in [Task::Settle, Task::Child] {
+    for task in [Task::Settle, Task::Child, Task::Callback] {
         // A transaction costs a sync of the disk: only if there is something to do.
         while !account.store.due(account.id, task, account.now(), 1).await?.is_empty() {
             let tasks = Tasks { context: account.context(), task, limit: BATCH };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Secret;
-use crate::model::UtcOffset;
+use crate::model::{Direction, UtcOffset};
 
 /// One Exotel account.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,8 @@ pub struct Account {
     pub webhook_secrets: Vec<Secret>,
     /// Kinds of webhook whose silence alarms: heartbeat, calls, sms, passthru.
     pub expected_webhooks: Vec<String>,
+    /// Directions of calls that a final callback should announce.
+    pub expected_callbacks: Vec<Direction>,
     /// How often Exotel's dashboard is set to push heartbeats.
     pub heartbeat_expected_every: Duration,
     /// Number -> alias for the `exophone` label.
@@ -108,6 +110,7 @@ impl Account {
             channel_limit: None,
             webhook_secrets: Vec::new(),
             expected_webhooks: Vec::new(),
+            expected_callbacks: vec![Direction::OutboundApi],
             heartbeat_expected_every: Duration::from_secs(300),
             exophones: BTreeMap::new(),
             page_exophones: PageExophones::All,

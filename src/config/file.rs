@@ -76,6 +76,9 @@ fn account(section: Section<'_>) -> Account {
     account.webhook_secrets = credentials::webhook_secrets(&section);
     section.set("heartbeat_expected_every", &mut account.heartbeat_expected_every, interval);
     expected_webhooks(&section, &mut account);
+    if let Some(directions) = section.list("expected_callbacks", text_as(values::direction)) {
+        account.expected_callbacks = directions;
+    }
     exophones(&section, &mut account);
     section.set("background_share", &mut account.background_share, share);
     account.from_number = section.get("from_number", phone_number).map(Secret::new);

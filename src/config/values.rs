@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::node::quoted;
 use super::{LogFormat, Region};
+use crate::model::Direction;
 
 /// What a duration looks like, for messages.
 pub(crate) const DURATION: &str = "a duration such as 15m or 4h20m (units ms, s, m, h, d, the largest first)";
@@ -83,6 +84,16 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         .then(|| number.parse::<u64>().ok()?.checked_mul(factor).filter(|bytes| *bytes > 0))
         .flatten()
         .ok_or_else(|| format!("expected a size such as 20GiB or 500MB, or none, got {}", quoted(text)))
+}
+
+/// Reads a direction of calls, in a spelling of Exotel's.
+pub(crate) fn direction(text: &str) -> Result<Direction, String> {
+    match Direction::from_word(text) {
+        Direction::Other => {
+            Err(format!("expected one of inbound, outbound-dial, outbound-api, got {}", quoted(text)))
+        }
+        direction => Ok(direction),
+    }
 }
 
 /// Reads a region.

@@ -6,10 +6,12 @@ use super::set_aside::set_aside_id;
 use super::{Context, Summary};
 use crate::model::sync::hourly;
 use crate::model::{
-    CallRecord, DetailsState, ExoPhoneId, HourKey, HourTotals, Observation, Sid, Task, WallTime,
+    CallRecord, DetailsState, ExoPhoneId, HourKey, HourTotals, Observation, Sid, Task, Unlisted, WallTime,
 };
-use crate::reconcile::{Effect, Origin, merge};
-use crate::settle::{Deltas, InVain, Root, Wanted, details_in_vain, is_due, settle, silent};
+use crate::reconcile::{Effect, Origin, join, merge};
+use crate::settle::{
+    Deltas, InVain, Root, Wanted, count_answer, details_in_vain, is_due, not_known, settle, silent,
+};
 use crate::store::{Held, LONGEST_CHAIN, Lost, WriteSet};
 
 /// Records as they were and as they are.
@@ -18,6 +20,8 @@ pub(super) struct Batch<'c> {
     before: HashMap<Sid, CallRecord>,
     now: HashMap<Sid, CallRecord>,
     lost: HashMap<Sid, Lost>,
+    unlisted: HashMap<Sid, Unlisted>,
+    taken: Vec<(Sid, Option<Unlisted>, Option<Unlisted>)>,
     prune_floor: WallTime,
     any_set_aside: bool,
     touched: Vec<Sid>,
@@ -32,6 +36,8 @@ impl<'c> Batch<'c> {
             now: held.calls.clone(),
             before: held.calls,
             lost: held.lost,
+            unlisted: held.unlisted,
+            taken: Vec::new(),
             // The store's own floor: retention may have removed calls since the context was made.
             prune_floor: context.prune_floor.max(held.prune_floor),
             any_set_aside: held.any_set_aside,
@@ -56,6 +62,7 @@ impl<'c> Batch<'c> {
         }
         let (now, live_from) = (self.context.now, self.context.live_from);
         let mut merged = merge(self.now.get(&said.sid), said, origin, live_from, now);
+        let was_unlisted = self.take_over(&mut merged.record);
         match (merged.effect, self.lost.get(&said.sid)) {
             (Effect::New, Some(lost)) => {
                 summary.updated += 1;
@@ -72,15 +79,44 @@ impl<'c> Batch<'c> {
                 if is_due(&merged.record, now) {
                     self.touched.push(said.sid.clone());
                 }
-                return;
+                if !was_unlisted {
+                    return;
+                }
             }
         }
         self.touched.push(said.sid.clone());
         self.now.insert(said.sid.clone(), merged.record);
     }
 
+    /// What callbacks said of a call before the API named it goes into its record; gives whether there was
+    /// anything.
+    fn take_over(&mut self, record: &mut CallRecord) -> bool {
+        let Some(unlisted) = self.unlisted.remove(&record.call.sid) else { return false };
+        let told = unlisted.heard.clone();
+        let mut heard = match record.book.heard.take() {
+            Some(heard) => join(*heard, told),
+            None => told,
+        };
+        let context = self.context;
+        count_answer(context.account, &mut heard, Some(&record.call), &context.rules, &mut self.deltas);
+        record.book.heard = Some(Box::new(heard));
+        self.taken.push((record.call.sid.clone(), Some(unlisted), None));
+        true
+    }
+
+    /// Notes that a call that only callbacks named was asked for and did not come.
+    fn asked_in_vain(&mut self, sid: &Sid) {
+        let Some(before) = self.unlisted.remove(sid) else { return };
+        let (mut call, context) = (before.clone(), self.context);
+        not_known(context.account, &mut call, &context.rules, context.now, &mut self.deltas);
+        self.taken.push((sid.clone(), Some(before), Some(call)));
+    }
+
     /// Notes that a call was asked for, whether it came or not.
     pub(super) fn asked(&mut self, task: Task, sid: &Sid, answer: InVain) {
+        if task == Task::Confirm {
+            return self.asked_in_vain(sid);
+        }
         let Some(record) = self.now.get_mut(sid) else { return };
         let book = &mut record.book;
         match task {
@@ -89,7 +125,12 @@ impl<'c> Batch<'c> {
             Task::DetailsFirst | Task::Details if book.details == DetailsState::Missing => {
                 details_in_vain(record, answer, &self.context.rules, &self.context.surroundings());
             }
-            Task::DetailsFirst | Task::Details | Task::Settle | Task::Child => {}
+            Task::DetailsFirst
+            | Task::Details
+            | Task::Settle
+            | Task::Child
+            | Task::Callback
+            | Task::Confirm => {}
         }
         self.touched.push(sid.clone());
     }
@@ -186,6 +227,13 @@ impl<'c> Batch<'c> {
             calls.push((before, record));
         }
         hours.retain(|_, change| *change != HourTotals::default());
-        WriteSet { calls, deltas: self.deltas, hours, healed: self.healed, ..WriteSet::default() }
+        WriteSet {
+            calls,
+            unlisted: self.taken,
+            deltas: self.deltas,
+            hours,
+            healed: self.healed,
+            ..WriteSet::default()
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! The one door to call records: read, reconcile, settle, put, in one transaction.
 //!
-//! Pages, answers for single calls and tasks that are due come here; nothing else writes calls. What is
+//! Pages, answers for single calls, callbacks and tasks that are due come here; nothing else writes calls. What is
 //! decided is decided by [`crate::reconcile`] and [`crate::settle`]; here it is only brought together.
 
 mod batch;
+mod callback;
 pub mod messages;
 mod set_aside;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+pub use callback::Callback;
 pub use set_aside::set_aside_id;
 
 use crate::exotel::{Row, Window};
@@ -189,12 +191,13 @@ impl Operation for Page {
     }
 }
 
-/// Tasks that need nobody's answer: counting calls whose time has come, and looking for the roots of legs.
+/// Tasks that need nobody's answer: counting calls whose time has come, looking for the roots of legs, and
+/// deciding that a callback was missed.
 #[derive(Debug)]
 pub struct Tasks {
     /// The surroundings.
     pub context: Context,
-    /// [`Task::Settle`] or [`Task::Child`].
+    /// [`Task::Settle`], [`Task::Child`] or [`Task::Callback`].
     pub task: Task,
     /// At most so many in this transaction.
     pub limit: usize,

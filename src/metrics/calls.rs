@@ -45,6 +45,7 @@ pub(super) fn gauge<L: EncodeLabelSet>(
     ConstGauge::new(value).encode(m.encode_family(labels)?)
 }
 
+/// Writes one histogram of persisted numbers.
 pub(super) fn histogram<L: EncodeLabelSet>(
     m: &mut MetricEncoder<'_>,
     labels: &L,

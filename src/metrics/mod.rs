@@ -5,6 +5,7 @@
 //! It must not know who reads it: the formats are here, the choice between them is in [`crate::web`].
 
 pub mod api;
+pub mod callbacks;
 pub mod calls;
 pub mod catalogue;
 pub mod exporter;

@@ -47,6 +47,8 @@ pub struct AccountView {
     pub heartbeat: Option<HeartbeatStatus>,
     /// How often heartbeats come, in seconds; none where none are expected.
     pub heartbeat_expected_every: Option<f64>,
+    /// Callbacks; none for an account that takes none.
+    pub callbacks: Option<CallbacksView>,
 }
 
 /// Balance of one account.
@@ -76,6 +78,15 @@ pub struct PolledNumber {
     pub health: NumberHealth,
     /// Whether it still says how things are.
     pub fresh: bool,
+}
+
+/// Callbacks about calls of one account.
+#[derive(Clone, Copy, Debug)]
+pub struct CallbacksView {
+    /// Estimate of the calls in progress, by code of their direction.
+    pub in_progress: [u64; 4],
+    /// Whether callbacks are expected for some of its calls.
+    pub expected: bool,
 }
 
 /// One value of the label `exophone`.

@@ -176,17 +176,7 @@ pub struct Details {
     pub leg2_seconds: Option<u32>,
 }
 
-words! {
-    /// Who told us.
-    Source {
-        /// A row of the bulk API, or one call asked for by Sid.
-        Api = "api",
-        /// A callback.
-        Webhook = "webhook",
-    }
-}
-
-/// What one row, answer or callback says of one call. A field it does not give is absent.
+/// What one row or answer says of one call. A field it does not give is absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observation {
     /// Exotel's id.

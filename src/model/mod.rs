@@ -5,6 +5,7 @@ pub mod callback;
 pub mod clock;
 pub mod exophones;
 pub mod health;
+pub mod heard;
 pub mod message;
 pub mod outcome;
 pub mod record;
@@ -14,11 +15,12 @@ pub mod sync;
 pub mod time;
 
 pub use call::{
-    AnsweredBy, Details, Direction, ExoPhone, LegStatus, Micros, Observation, Outcome, Source, Status,
-    UnreadableRow, last_ten_digits,
+    AnsweredBy, Details, Direction, ExoPhone, LegStatus, Micros, Observation, Outcome, Status, UnreadableRow,
+    last_ten_digits,
 };
 pub use clock::Clock;
 pub use exophones::{Directory, KnownExoPhone, Place};
+pub use heard::{Answered, Awaited, Final, Heard, Unlisted};
 pub use message::Message;
 pub use outcome::outcome;
 pub use record::{Book, CallRecord, DetailsState, Settled, SettledKind, Task};

@@ -1,6 +1,7 @@
 //! What we believe of a call: Exotel's fields as merged, and our own bookkeeping.
 
 use super::call::{Direction, Micros, Observation, Outcome, Status};
+use super::heard::{Awaited, Heard};
 use super::series::ExoPhoneId;
 use super::time::Timestamp;
 
@@ -22,8 +23,6 @@ pub struct Book {
     pub over_seen: Option<Timestamp>,
     /// Reported by the API.
     pub by_api: bool,
-    /// Reported by a callback.
-    pub by_webhook: bool,
     /// Whether it is counted: created at or after the account's first start.
     pub live: bool,
     /// Leg details: how far we are.
@@ -36,6 +35,10 @@ pub struct Book {
     pub price_asks: u8,
     /// Once counted, what it contributed.
     pub settled: Option<Settled>,
+    /// What callbacks said of it. They change nothing else of the record.
+    pub heard: Option<Box<Heard>>,
+    /// Whether a callback should have announced it.
+    pub awaited: Awaited,
     /// What is still to be done about it, at most one entry for each task, sorted.
     pub agenda: Vec<(Task, Timestamp)>,
 }
@@ -47,13 +50,14 @@ impl Book {
             first_seen,
             over_seen: None,
             by_api: false,
-            by_webhook: false,
             live: false,
             details: DetailsState::Missing,
             details_tries: 0,
             asks: 0,
             price_asks: 0,
             settled: None,
+            heard: None,
+            awaited: Awaited::No,
             agenda: Vec::new(),
         }
     }
@@ -105,12 +109,24 @@ pub enum Task {
     Child = 5,
     /// Ask for its price.
     Price = 6,
+    /// Decide whether its final callback was missed.
+    Callback = 7,
+    /// Ask for a call that only callbacks named. Listed by an [`super::Unlisted`], never by a record.
+    Confirm = 8,
 }
 
 impl Task {
     /// Every task.
-    pub const ALL: [Self; 6] =
-        [Self::Settle, Self::Recheck, Self::DetailsFirst, Self::Details, Self::Child, Self::Price];
+    pub const ALL: [Self; 8] = [
+        Self::Settle,
+        Self::Recheck,
+        Self::DetailsFirst,
+        Self::Details,
+        Self::Child,
+        Self::Price,
+        Self::Callback,
+        Self::Confirm,
+    ];
 
     /// The value with this code, as stored.
     pub fn from_code(code: u8) -> Option<Self> {

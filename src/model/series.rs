@@ -77,14 +77,24 @@ pub enum Family {
     /// `exotel_sms_delivery_delay_seconds`: b = bucket.
     SmsDelay = 42,
     /// `exotel_health_checks_total`: a = verdict.
-    HealthChecks = 30,
+    HealthChecks = 24,
     /// `exotel_exophone_state_changes_total`: a = way.
-    StateChanges = 31,
+    StateChanges = 25,
+    /// `exotel_call_events_total`: a = [`super::callback::CallEvent`], b = [`EventStatus`].
+    CallEvents = 30,
+    /// `exotel_call_answer_delay_seconds`: a = direction, b = bucket.
+    AnswerDelay = 31,
+    /// `exotel_webhook_calls_expected_total`.
+    CallbacksExpected = 32,
+    /// `exotel_webhook_calls_missed_total`.
+    CallbacksMissed = 33,
+    /// `exotel_webhook_calls_unconfirmed_total`.
+    Unconfirmed = 34,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 30] = [
         Self::Calls,
         Self::Outcomes,
         Self::Short,
@@ -110,6 +120,11 @@ impl Family {
         Self::SmsDelay,
         Self::HealthChecks,
         Self::StateChanges,
+        Self::CallEvents,
+        Self::AnswerDelay,
+        Self::CallbacksExpected,
+        Self::CallbacksMissed,
+        Self::Unconfirmed,
     ];
 
     /// Upper bounds of the buckets in seconds, for histograms. A change restarts that histogram.
@@ -119,6 +134,7 @@ impl Family {
             Self::SetupDuration => Some(&[2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 300, 600]),
             Self::SmsDelay => Some(&[1, 2, 5, 10, 15, 30, 60, 120, 300, 900, 3600, 21_600]),
             Self::SettleDelay => Some(&[5, 15, 60, 120, 300, 600, 1200, 1800, 2400, 3600, 7200, 21_600]),
+            Self::AnswerDelay => Some(&[2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 300, 600]),
             _ => None,
         }
     }
@@ -242,6 +258,34 @@ labels! {
 labels! {
     /// On what a callback and the API differed.
     MismatchField { Status = "status", Duration = "duration", Price = "price", Leg = "leg" }
+}
+
+labels! {
+    /// Status as a callback gives it, for `exotel_call_events_total`.
+    EventStatus {
+        Completed = "completed",
+        Failed = "failed",
+        Busy = "busy",
+        NoAnswer = "no-answer",
+        Canceled = "canceled",
+        Other = "other",
+        InProgress = "in-progress",
+    }
+}
+
+impl EventStatus {
+    /// The label for a status; `other` for none and for one that has no label of its own.
+    pub fn of(status: Option<Status>) -> Self {
+        match status {
+            Some(Status::Completed) => Self::Completed,
+            Some(Status::Failed) => Self::Failed,
+            Some(Status::Busy) => Self::Busy,
+            Some(Status::NoAnswer) => Self::NoAnswer,
+            Some(Status::Canceled) => Self::Canceled,
+            Some(Status::InProgress) => Self::InProgress,
+            Some(Status::Other | Status::Queued | Status::Ringing) | None => Self::Other,
+        }
+    }
 }
 
 /// Statuses that a counted call can have, in the order of their codes: the first six of [`Status`].

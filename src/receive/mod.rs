@@ -4,6 +4,7 @@
 //! decided what is new in what was said, and that is written. A reply of `Ok` means that the commit is
 //! durable. Callbacks about calls go through the same reconcile as pages.
 
+pub mod calls;
 pub mod heartbeat;
 pub mod sms;
 pub mod unknown;
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::collector::Account;
 use crate::config;
 use crate::metrics::webhooks::WebhookMetrics;
-use crate::model::callback::{CallReport, Kept, Kind, Taken, Told};
+use crate::model::callback::{Kept, Kind, Taken, Told};
 use crate::model::{AccountId, Timestamp};
 use crate::store::{self, Held, Operation, Wants, WriteSet};
 use crate::web::webhooks::{Delivery, Entrance, NotKept, Sink};
@@ -115,21 +116,11 @@ async fn dispatch(
     received: Timestamp,
 ) -> Result<Taken, store::Error> {
     match told {
-        Told::Call(report) => take_call(account, *report, received).await,
+        Told::Call(report) => calls::take(account, *report, received).await,
         Told::Sms(report) => sms::take(account, report, received).await,
         Told::Heartbeat(heartbeat) => heartbeat::take(account, heartbeat, received).await,
         Told::Unknown(unknown) => unknown::take(account, kind, unknown, received).await,
     }
-}
-
-/// What is answered for a callback that this version cannot store yet.
-fn not_yet() -> store::Error {
-    store::Error::Unavailable { action: "written", reason: "this kind of callback is not stored yet".into() }
-}
-
-// CONNECT: `calls::take(account, report, received)`.
-async fn take_call(_: &Account, _: CallReport, _: Timestamp) -> Result<Taken, store::Error> {
-    Err(not_yet())
 }
 
 /// Writes what needs nothing to be read.

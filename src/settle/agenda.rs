@@ -1,7 +1,7 @@
 //! What is still to be done about a call, and when.
 
 use super::{
-    Root, Rules, Surroundings, credible_end, deadline, details_due, details_refused, is_complete,
+    Root, Rules, Surroundings, callbacks, credible_end, deadline, details_due, details_refused, is_complete,
     orphaned_at, sip_hold, time_is_up, waits_for_details,
 };
 use crate::model::{CallRecord, Direction, Place, Settled, SettledKind, Status, Task, Timestamp};
@@ -26,7 +26,8 @@ pub(super) fn agenda(
         return Vec::new();
     }
     if let Some(settled) = &book.settled {
-        return price(record, settled, rules).into_iter().collect();
+        let callback = callbacks::decided(record, rules).map(|due| (Task::Callback, due));
+        return price(record, settled, rules).into_iter().chain(callback).collect();
     }
     if record.call.leg_of().is_some() && (root == Root::Waiting || around.now < orphaned_at(record, rules)) {
         return vec![(Task::Child, look_for_root(record, rules, around.now))];

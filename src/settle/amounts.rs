@@ -53,11 +53,8 @@ pub(super) fn settle_root(
             }
         }
     }
-    let seen = match (record.book.by_api, record.book.by_webhook) {
-        (true, true) => Seen::Both,
-        (false, true) => Seen::Webhook,
-        _ => Seen::Api,
-    };
+    // Never by callbacks alone: only what the API names can settle.
+    let seen = if record.book.heard.is_some() { Seen::Both } else { Seen::Api };
     deltas.add(Series::new(account, Family::Reconciled, seen.code(), 0), 1);
     let delay = (now - ended(record, rules)).max(0);
     deltas.observe(account, Family::SettleDelay, 0, delay.unsigned_abs());

@@ -9,14 +9,18 @@
 //!   is not found counts as a call of its own when the look-back has passed.
 //! - After settling, more seconds and a higher price add the difference; less is a correction, and for
 //!   money a refund. Talk counts once, when it is first known.
+//! - What callbacks said decides none of this. It is counted beside it: who had reported the call, whether
+//!   an expected callback was missed, on what both sides differ.
 
 mod agenda;
 mod amounts;
+mod callbacks;
 mod deltas;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use amounts::silent;
+pub use callbacks::{Callbacks, after_callback, count_answer, count_sighting, first_ask, not_known};
 pub use deltas::Deltas;
 
 use crate::model::{
@@ -38,6 +42,8 @@ pub struct Rules {
     pub lookback: i64,
     /// `sync.short_call` in seconds.
     pub short_call: u32,
+    /// Which calls a callback should announce.
+    pub callbacks: Callbacks,
 }
 
 impl Rules {
@@ -98,12 +104,14 @@ pub fn settle(
 ) -> Wanted {
     let mut wanted = Wanted::Nothing;
     if record.book.live {
-        if record.book.settled.is_none() {
+        let newly = record.book.settled.is_none();
+        if newly {
             wanted = try_settle(account, record, root, rules, around, deltas);
         } else if let Some(before) = before {
             amounts::after_settling(account, before, record, rules, deltas);
         }
         amounts::count_details(account, before, record, deltas);
+        callbacks::follow(account, newly, record, rules, around.now, deltas);
     }
     record.book.agenda = agenda::agenda(record, root, rules, around);
     wanted
@@ -273,5 +281,9 @@ pub fn details_in_vain(record: &mut CallRecord, why: InVain, rules: &Rules, arou
 
 /// Whether a task of the call is due that needs nobody's answer.
 pub fn is_due(record: &CallRecord, now: Timestamp) -> bool {
-    record.book.agenda.iter().any(|(task, due)| matches!(task, Task::Settle | Task::Child) && *due <= now)
+    record
+        .book
+        .agenda
+        .iter()
+        .any(|(task, due)| matches!(task, Task::Settle | Task::Child | Task::Callback) && *due <= now)
 }

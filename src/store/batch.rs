@@ -6,7 +6,7 @@ use super::HealthWrites;
 use crate::model::callback::{Kept, Kind};
 use crate::model::{
     AccountId, CallRecord, HourKey, HourTotals, KnownExoPhone, Message, SetAside, Sid, SyncRun, SyncState,
-    Task, Timestamp, WallTime,
+    Task, Timestamp, Unlisted, WallTime,
 };
 use crate::settle::Deltas;
 
@@ -64,6 +64,8 @@ pub const LONGEST_CHAIN: usize = 8;
 pub struct Held {
     /// Known calls, among them the roots of those that have a parent and have not settled, and theirs.
     pub calls: HashMap<Sid, CallRecord>,
+    /// Calls of those asked for that only callbacks named so far.
+    pub unlisted: HashMap<Sid, Unlisted>,
     /// Calls known to exist whose record was lost to damage.
     pub lost: HashMap<Sid, Lost>,
     /// Calls created before this were removed by retention.
@@ -90,6 +92,8 @@ pub enum Lost {
 pub struct WriteSet {
     /// Records that changed: as they were, and as they are.
     pub calls: Vec<(Option<CallRecord>, CallRecord)>,
+    /// Calls that only callbacks named: as they were, and as they are.
+    pub unlisted: Vec<(Sid, Option<Unlisted>, Option<Unlisted>)>,
     /// Additions to the totals.
     pub deltas: Deltas,
     /// Changes of the hourly roll-ups.
@@ -118,6 +122,7 @@ impl WriteSet {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.calls.is_empty()
+            && self.unlisted.is_empty()
             && self.deltas.0.is_empty()
             && self.hours.is_empty()
             && self.sync.is_none()

@@ -8,6 +8,7 @@ use std::time::Instant;
 use redb::Database;
 
 use super::group::{Committed, Group};
+use super::inbox::Inbox;
 use super::index::Recent;
 use super::{Error, writer};
 use crate::metrics::{StoreMetrics, StoreOp};
@@ -32,6 +33,7 @@ pub(super) struct Known {
 pub(super) struct Engine {
     pub(super) db: Arc<Database>,
     pub(super) recent: Recent,
+    pub(super) inbox: Inbox,
     /// Persisted totals as of the last commit.
     pub(super) totals: BTreeMap<u64, u64>,
     /// Accounts by number.
@@ -59,6 +61,7 @@ impl Engine {
         txn.commit().map_err(|e| (StoreOp::Commit, e.into()))?;
         self.metrics.observe(StoreOp::Commit, began.elapsed());
         self.recent.committed(committed.fresh);
+        self.inbox.committed(committed.inbox);
         self.totals.extend(committed.changed.iter().copied());
         Ok(committed.changed)
     }

@@ -18,6 +18,7 @@ use super::tables::{
     AGENDA, CALLS, EXOPHONES, HOURS, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS, exophone_key,
     hour_key, run_key, set_aside_bytes,
 };
+use super::{inbox, missed};
 use crate::metrics::StoreOp;
 use crate::model::sync::hourly;
 use crate::model::{AccountId, CallRecord, HourKey, HourTotals, SetAside, Sid, Task, WallTime};
@@ -28,20 +29,22 @@ const LOST_AGAIN: u32 = 3600;
 
 /// Operations that share a commit.
 pub(super) struct Group<'e, 'txn> {
-    engine: &'e Engine,
+    pub(super) engine: &'e Engine,
     calls: Table<'txn, &'static [u8], &'static [u8]>,
-    agenda: Agenda<'txn>,
+    pub(super) agenda: Agenda<'txn>,
     index: index::Tables<'txn>,
     fresh: Fresh,
     deltas: Deltas,
     hours: BTreeMap<(u16, HourKey), HourTotals>,
     lost: HashSet<(AccountId, Sid)>,
-    txn: &'txn WriteTransaction,
+    pub(super) inbox: inbox::Changes,
+    pub(super) txn: &'txn WriteTransaction,
 }
 
 /// What a durable group changed in memory.
 pub(super) struct Committed {
     pub(super) fresh: Fresh,
+    pub(super) inbox: inbox::Changes,
     pub(super) changed: Vec<(u64, u64)>,
 }
 
@@ -62,6 +65,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
             deltas: Deltas::default(),
             hours: BTreeMap::new(),
             lost: HashSet::new(),
+            inbox: inbox::Changes::default(),
             txn,
         })
     }
@@ -73,6 +77,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
         for (sid, created) in &wants.calls {
             self.hold(account, sid, Some(*created), &mut held)?;
         }
+        self.hold_unlisted(account, &wants.calls, &mut held)?;
         if let Some(due) = &wants.due {
             self.hold_due(account, due, &mut held)?;
         }
@@ -168,11 +173,11 @@ impl<'e, 'txn> Group<'e, 'txn> {
     }
 
     /// What is known of a call whose record is lost: only one that has not counted yet has something on the
-    /// agenda, but for its price. All of that gives way to one request by Sid, so that it is read anew.
+    /// agenda, but for its price and its callback. All of that gives way to one request by Sid, so that it is read anew.
     fn lose(&mut self, account: AccountId, sid: &Sid) -> Result<Lost, Error> {
-        let found = agenda::select(&self.agenda, account, |e| e.is_some_and(|e| e.sid == *sid))?;
+        let found = agenda::select(&self.agenda, account, |e| e.is_some_and(|e| is_of_record(e, sid)))?;
         let entries: Vec<&Entry> = found.iter().filter_map(|(_, entry)| entry.as_ref()).collect();
-        let waiting = entries.iter().any(|e| e.task != Task::Price);
+        let waiting = entries.iter().any(|e| !matches!(e.task, Task::Price | Task::Callback));
         let asked_for = matches!(entries[..], [one] if one.task == Task::Recheck);
         let first = entries.iter().min_by_key(|e| e.due).map(|e| (*e).clone());
         for (key, _) in &found {
@@ -214,7 +219,10 @@ impl<'e, 'txn> Group<'e, 'txn> {
     pub(super) fn write(&mut self, account: AccountId, writes: WriteSet) -> Result<(), Error> {
         for (before, record) in &writes.calls {
             self.put_call(account, before.as_ref(), record)?;
+            self.inbox.follow(account, before.as_ref(), record);
+            missed::note(self.txn, account, before.as_ref(), record)?;
         }
+        self.put_unlisted(account, &writes.unlisted)?;
         for (series, amount) in &writes.deltas.0 {
             self.deltas.add(*series, *amount);
         }
@@ -290,7 +298,10 @@ impl<'e, 'txn> Group<'e, 'txn> {
         let value = encode_call(record, &key, self.engine.account_sid(account));
         let moved = before.is_some_and(|b| b.call.created != record.call.created);
         if before.is_none() && self.lost.remove(&(account, sid.clone())) {
-            for (key, _) in agenda::select(&self.agenda, account, |e| e.is_some_and(|e| e.sid == *sid))? {
+            missed::unlist(self.txn, &key)?;
+            for (key, _) in
+                agenda::select(&self.agenda, account, |e| e.is_some_and(|e| is_of_record(e, sid)))?
+            {
                 self.agenda.remove(key.as_slice())?;
             }
         }
@@ -347,7 +358,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
                 table.insert(key, seal("hours", &key.to_be_bytes(), &totals).as_slice())?;
             }
         }
-        Ok(Committed { fresh: self.fresh, changed })
+        Ok(Committed { fresh: self.fresh, inbox: self.inbox, changed })
     }
 
     /// A roll-up from the calls themselves, the changes of this transaction among them.
@@ -366,6 +377,11 @@ impl<'e, 'txn> Group<'e, 'txn> {
         }
         Ok(totals)
     }
+}
+
+/// Whether an entry of the agenda is one that a record of this Sid would list.
+fn is_of_record(entry: &Entry, sid: &Sid) -> bool {
+    entry.task != Task::Confirm && entry.sid == *sid
 }
 
 /// Entries of the agenda that a record lists.

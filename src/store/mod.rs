@@ -15,10 +15,12 @@ mod error;
 mod group;
 mod health;
 mod holder;
+mod inbox;
 mod index;
 mod kept;
 mod maintain;
 mod messages;
+mod missed;
 mod open;
 mod prepare;
 mod prune;
@@ -35,7 +37,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use redb::Database;
 use tokio::sync::mpsc;
 
@@ -74,6 +76,8 @@ struct Shared {
     base: BTreeMap<u64, u64>,
     /// What waited when somebody last asked.
     summaries: Mutex<BTreeMap<AccountId, summary::Known>>,
+    /// Calls in progress, as the engine in force counts them.
+    live: ArcSwap<inbox::Live>,
     metrics: StoreMetrics,
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use redb::{
     Builder, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase,
     StorageError,
@@ -40,6 +40,7 @@ impl Store {
             totals: Mutex::default(),
             base: prepared.base,
             summaries: Mutex::default(),
+            live: ArcSwap::new(prepared.engine.inbox.live()),
             metrics: options.metrics,
         });
         shared.show(&prepared.engine.totals.iter().map(|(key, value)| (*key, *value)).collect::<Vec<_>>());

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableError, WriteTransaction};
 
 use super::engine::{Engine, Known};
+use super::inbox::Inbox;
 use super::index::Recent;
 use super::seal::{SealedNumber, seal_bytes, seal_number, unseal, unseal_bytes, unseal_number};
 use super::tables::{
-    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, KEPT, KEPT_BY_HASH, LAYOUT, MESSAGES, MESSAGES_DUE,
-    META, RECEIVED, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS,
+    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, INBOX, KEPT, KEPT_BY_HASH, LAYOUT, MESSAGES,
+    MESSAGES_DUE, META, MISSED, RECEIVED, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS,
 };
 use super::{Error, open};
 use crate::metrics::StoreMetrics;
@@ -54,8 +55,9 @@ fn prepare_unguarded(db: Database, metrics: StoreMetrics) -> Result<Prepared, Er
             Ok((row.id, known))
         })
         .collect::<Result<_, Error>>()?;
+    let inbox = Inbox::load(&read, &accounts, &metrics)?;
     drop(read);
-    let engine = Engine { db: Arc::new(db), recent, totals, accounts, metrics };
+    let engine = Engine { db: Arc::new(db), recent, inbox, totals, accounts, metrics };
     Ok(Prepared { engine, base })
 }
 
@@ -95,6 +97,8 @@ fn make(txn: &WriteTransaction) -> Result<BTreeMap<u64, u64>, Error> {
     txn.open_table(RECEIVED)?;
     super::health::make(txn)?;
     txn.open_table(SID_RECENT)?;
+    txn.open_table(INBOX)?;
+    txn.open_table(MISSED)?;
     let mut meta = txn.open_table(META)?;
     meta.insert("layout", seal_number("meta", b"layout", LAYOUT).as_slice())?;
     let mut totals = txn.open_table(TOTALS)?;

@@ -10,7 +10,7 @@ use super::seal::{seal, unseal};
 use super::tables::{
     ACCOUNTS, AGENDA, CALLS, MOST_RUNS, RUNS, SET_ASIDE, SID_INDEX, run_key, set_aside_bytes,
 };
-use super::{Error, Store, writer};
+use super::{Error, Store, missed, writer};
 use crate::model::{AccountId, AccountRow, SetAside, SyncRun, Task, Timestamp, WallTime};
 
 /// Calls removed in one transaction: about 2 MB of dirty pages.
@@ -100,6 +100,7 @@ impl Engine {
         if hashes.len() < PIECE {
             forget_tasks(&txn, account, floor)?;
         }
+        missed::forget(&txn, account, floor)?;
         let set_aside = remove_set_aside(self, &txn, account, floor)?;
         let runs = remove_runs(self, &txn, account, runs_before)?;
         txn.commit()?;
@@ -164,7 +165,9 @@ fn remove_calls(txn: &WriteTransaction, account: AccountId, floor: WallTime) -> 
 /// waited for their roots, and what damage left behind.
 fn forget_tasks(txn: &WriteTransaction, account: AccountId, floor: WallTime) -> Result<(), Error> {
     let mut table = txn.open_table(AGENDA)?;
-    for (key, _) in agenda::select(&table, account, |e| e.is_none_or(|e| e.created < floor))? {
+    for (key, _) in
+        agenda::select(&table, account, |e| e.is_none_or(|e| e.task != Task::Confirm && e.created < floor))?
+    {
         table.remove(key.as_slice())?;
     }
     Ok(())

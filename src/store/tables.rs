@@ -24,13 +24,15 @@
 //! | `exophone_health` | account, id | [`crate::model::health::NumberHealth`] |
 //! | `health_checks` | account, source, time, number | [`crate::model::health::HealthCheck`] |
 //! | `health_hours` | account, source, hour | [`crate::model::health::CheckCounts`] |
+//! | `inbox` | account, time of first hearing, Sid | [`crate::model::Unlisted`]: a call that only callbacks named |
+//! | `missed` | account, creation time, Sid | nothing: a list of calls whose callback did not come |
 //!
 //! Keys of several parts are their big-endian bytes in a row, so that ranges work. Every value carries a
-//! checksum over itself, its table and its key, but for the index and the agenda: what these say is only
-//! believed where the record of the call agrees.
+//! checksum over itself, its table and its key, but for the index, the agenda and the list of missed
+//! callbacks: what these say is only believed where the record of the call agrees.
 //!
 //! A value that is damaged is treated by what it is worth. A call is read anew, and counts if the agenda
-//! says that it had not. A roll-up is summed again. A row that was set aside, a run and the state of
+//! says that it had not. What callbacks said of it is gone. A roll-up is summed again. A row that was set aside, a run and the state of
 //! reading are read again or left out, with an error in log and metrics. Without its accounts, numbers or
 //! totals no store is opened.
 
@@ -92,9 +94,25 @@ pub(super) const HEALTH_CHECKS: TableDefinition<'_, u128, &[u8]> = TableDefiniti
 /// Health checks by hour: see [`check_hour_key`].
 pub(super) const HEALTH_HOURS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("health_hours");
 
+/// What callbacks said of calls that the API has not named.
+pub(super) const INBOX: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("inbox");
+/// Calls whose callback was missed.
+pub(super) const MISSED: TableDefinition<'_, &[u8], ()> = TableDefinition::new("missed");
+
 /// Tables whose rows are exported as `exotel_store_records`.
-pub const COUNTED: [&str; 9] =
-    ["calls", "exophones", "hours", "kept", "runs", "set_aside", "messages", "health_checks", "health_hours"];
+pub const COUNTED: [&str; 11] = [
+    "calls",
+    "exophones",
+    "hours",
+    "kept",
+    "runs",
+    "set_aside",
+    "messages",
+    "health_checks",
+    "health_hours",
+    "inbox",
+    "missed",
+];
 
 /// Key of an ExoPhone.
 pub(super) fn exophone_key(account: AccountId, id: u16) -> u32 {

@@ -284,6 +284,7 @@ fn reopen(shared: &Shared) -> Result<Engine, Error> {
     let prepared = prepare::prepare(db, shared.metrics.clone())?;
     tracing::info!("the store is open again");
     shared.db.store(Some(Arc::clone(&prepared.engine.db)));
+    shared.live.store(prepared.engine.inbox.live());
     // A commit that reported an error may have reached the disk all the same.
     shared.show(&prepared.engine.totals.iter().map(|(key, value)| (*key, *value)).collect::<Vec<_>>());
     Ok(prepared.engine)

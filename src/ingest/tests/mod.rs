@@ -1,9 +1,12 @@
 //! Taking in, against a real store.
 
 mod cases;
+mod heard;
 mod naive;
 mod random;
 mod scenario;
+mod shelf;
+mod told;
 
 use std::collections::BTreeMap;
 
@@ -11,7 +14,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::model::{HourTotals, KnownExoPhone, Status, UtcOffset};
-use crate::settle::Rules;
+use crate::settle::{Callbacks, Rules};
 use crate::store::tests::{folder, open_at};
 use crate::store::{Store, check};
 
@@ -21,8 +24,13 @@ const IST: UtcOffset = UtcOffset(19_800);
 const START: Timestamp = Timestamp(1_772_457_400);
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
-const RULES: Rules =
-    Rules { offset: IST, settle_after: 30 * MINUTE, lookback: 4 * HOUR + 20 * MINUTE, short_call: 10 };
+const RULES: Rules = Rules {
+    offset: IST,
+    settle_after: 30 * MINUTE,
+    lookback: 4 * HOUR + 20 * MINUTE,
+    short_call: 10,
+    callbacks: Callbacks::NONE,
+};
 
 /// A store in a folder of its own, with one account.
 struct Bench {

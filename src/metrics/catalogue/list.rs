@@ -178,6 +178,24 @@ families! {
         WEBHOOK_LAST_RECEIVED: Gauge "exotel_webhook_last_received_timestamp_seconds" ["account", "kind"] Store Sometimes
             "When the last new callback came, and never before this process started; for expected kinds and those that came once.";
     }
+    Callbacks {
+        CALL_EVENTS: Counter "exotel_call_events_total" ["account", "event", "status"] Store Sometimes
+            "Callbacks about calls, each event and status once for a call, as they come; only for accounts that take webhooks.";
+        CALLS_IN_PROGRESS: Gauge "exotel_calls_in_progress" ["account", "direction"] Store Sometimes
+            "Estimate of the calls that go on: callbacks named them within the look-back, and nobody said that they ended.";
+        CALL_ANSWER_DELAY: Histogram "exotel_call_answer_delay_seconds" ["account", "direction"] Store Sometimes
+            "Time from the start of a call until a callback said that both sides are on the line.";
+        RECONCILE_CALLS: Counter "exotel_reconcile_calls_total" ["account", "seen"] Store Sometimes
+            "Settled calls by who had reported them by then: the API alone, or a callback too. No call settles by callbacks alone.";
+        RECONCILE_MISMATCHES: Counter "exotel_reconcile_mismatches_total" ["account", "field"] Store Sometimes
+            "Settled calls of which a final callback and the API say something else, each field once for a call.";
+        CALLBACKS_EXPECTED: Counter "exotel_webhook_calls_expected_total" ["account"] Store Sometimes
+            "Settled calls that a callback should announce; only where accounts[].expected_webhooks asks for it.";
+        CALLBACKS_MISSED: Counter "exotel_webhook_calls_missed_total" ["account"] Store Sometimes
+            "Those of them without a final callback webhooks.missed_after after their end. One that comes later does not take it back.";
+        CALLBACKS_UNCONFIRMED: Counter "exotel_webhook_calls_unconfirmed_total" ["account"] Store Sometimes
+            "Calls that only callbacks named, and that the API did not know 12 times sync.settle_after later (6 h).";
+    }
     Store {
         STORE_SIZE: Gauge "exotel_store_size_bytes" [] Process Sometimes
             "Size of the store file, read in the background every few seconds.";

@@ -55,6 +55,8 @@ pub enum Group {
     Balance,
     /// Callbacks.
     Webhooks,
+    /// What callbacks say of calls.
+    Callbacks,
     /// The embedded store.
     Store,
     /// The operating system's view of the process.
@@ -136,13 +138,14 @@ impl Family {
 
 impl Group {
     /// All, in the order in which they are documented.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Exporter,
         Self::Api,
         Self::Sync,
         Self::Health,
         Self::Calls,
         Self::Webhooks,
+        Self::Callbacks,
         Self::Sms,
         Self::Balance,
         Self::Store,
@@ -160,6 +163,7 @@ impl Group {
             Self::Sms => "Messages",
             Self::Balance => "The balance",
             Self::Webhooks => "Webhooks",
+            Self::Callbacks => "Callbacks about calls",
             Self::Store => "The store",
             Self::Process => "The process",
         }

@@ -50,6 +50,7 @@ fn account() -> AccountView {
         ],
         known_exophones: 3,
         channel_limit: None,
+        callbacks: None,
         expects_sms: false,
         balance: None,
         sync: None,

@@ -18,8 +18,13 @@ const IST: UtcOffset = UtcOffset(19_800);
 const START: Timestamp = Timestamp(1_772_457_400);
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
-const RULES: Rules =
-    Rules { offset: IST, settle_after: 30 * MINUTE, lookback: 4 * HOUR + 20 * MINUTE, short_call: 10 };
+const RULES: Rules = Rules {
+    offset: IST,
+    settle_after: 30 * MINUTE,
+    lookback: 4 * HOUR + 20 * MINUTE,
+    short_call: 10,
+    callbacks: Callbacks::NONE,
+};
 /// The known number.
 const OURS: ExoPhoneId = ExoPhoneId(2);
 

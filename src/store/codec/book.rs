@@ -1,9 +1,10 @@
 //! The part of a value that is our own bookkeeping, and the numbers that both parts use.
 
-use super::{AGENDA, BY_API, BY_WEBHOOK, LIVE, OVER_AT_FIRST, OVER_SEEN, SETTLED, TRIES};
+use super::heard::{read_heard, write_heard};
+use super::{AGENDA, AWAITED, BY_API, DECIDED, HEARD, LIVE, OVER_AT_FIRST, OVER_SEEN, SETTLED, TRIES};
 use crate::model::{
-    Book, CallRecord, Details, DetailsState, Direction, ExoPhoneId, LegStatus, Observation, Outcome, Settled,
-    SettledKind, Status, Task, Timestamp, WallTime,
+    Awaited, Book, CallRecord, Details, DetailsState, Direction, ExoPhoneId, LegStatus, Observation, Outcome,
+    Settled, SettledKind, Status, Task, Timestamp, WallTime,
 };
 use crate::store::bytes::{Malformed, Reader, Writer};
 
@@ -61,6 +62,9 @@ pub(super) fn write_book(w: &mut Writer, CallRecord { call, book }: &CallRecord,
             w.int(since(*due));
         }
     }
+    if let Some(heard) = &book.heard {
+        write_heard(w, heard, book.first_seen);
+    }
 }
 
 pub(super) fn read_book(
@@ -78,7 +82,6 @@ pub(super) fn read_book(
         book.over_seen = Some(over);
     }
     book.by_api = has(BY_API);
-    book.by_webhook = has(BY_WEBHOOK);
     book.live = has(LIVE);
     if has(TRIES) {
         let tries = r.bytes(3)?;
@@ -120,6 +123,15 @@ pub(super) fn read_book(
             book.agenda.push((task, after(r.int()?)));
         }
     }
+    if has(HEARD) {
+        book.heard = Some(Box::new(read_heard(r, first_seen)?));
+    }
+    book.awaited = match (has(AWAITED), has(DECIDED)) {
+        (false, false) => Awaited::No,
+        (true, false) => Awaited::Yes,
+        (false, true) => Awaited::Came,
+        (true, true) => Awaited::Missed,
+    };
     Ok(book)
 }
 

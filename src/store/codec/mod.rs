@@ -9,17 +9,19 @@
 //! compact form of a field is kept as its text.
 
 mod book;
+mod heard;
 mod sid;
 #[cfg(test)]
 mod tests;
 
+pub(super) use heard::{decode_unlisted, encode_unlisted};
 pub use sid::sid_hash;
 pub(super) use sid::{push_sid, read_sid};
 
 use self::book::{read_book, read_details, read_money, write_book, write_details, write_money};
 use super::bytes::{Malformed, Reader, Writer};
 use crate::model::{
-    AccountId, AnsweredBy, CallRecord, DetailsState, Direction, Observation, Sid, Status, WallTime,
+    AccountId, AnsweredBy, Awaited, CallRecord, DetailsState, Direction, Observation, Sid, Status, WallTime,
 };
 
 /// Version of the value's layout.
@@ -68,8 +70,8 @@ macro_rules! flags {
 
 flags! {
     UPDATED PARENT DIRECTION START END DURATION PRICE TO FROM EXOPHONE ANSWERED_BY FORWARDED_FROM
-    CALLER_NAME CUSTOM_FIELD URI RECORDING DETAILS ODD OVER_SEEN OVER_AT_FIRST BY_API BY_WEBHOOK LIVE
-    TRIES SETTLED AGENDA
+    CALLER_NAME CUSTOM_FIELD URI RECORDING DETAILS ODD OVER_SEEN OVER_AT_FIRST BY_API HEARD LIVE
+    TRIES SETTLED AGENDA AWAITED DECIDED
 }
 
 /// Texts that are the same for every call but for its Sid (`\u{1}`) and the account's (`\u{2}`). Append only.
@@ -242,11 +244,13 @@ fn flags_of(CallRecord { call, book }: &CallRecord) -> u32 {
         (book.over_seen.is_some(), OVER_SEEN),
         (book.over_seen == Some(book.first_seen), OVER_AT_FIRST),
         (book.by_api, BY_API),
-        (book.by_webhook, BY_WEBHOOK),
+        (book.heard.is_some(), HEARD),
         (book.live, LIVE),
         (book.details_tries | book.asks | book.price_asks != 0, TRIES),
         (book.settled.is_some(), SETTLED),
         (!book.agenda.is_empty(), AGENDA),
+        (matches!(book.awaited, Awaited::Yes | Awaited::Missed), AWAITED),
+        (matches!(book.awaited, Awaited::Came | Awaited::Missed), DECIDED),
     ];
     bits.into_iter().fold(0, |all, (set, bit)| if set { all | bit } else { all })
 }

@@ -1,7 +1,12 @@
 //! Whatever is stored is read back, and nothing else is.
 
 use super::*;
-use crate::model::{Book, Details, ExoPhoneId, LegStatus, Outcome, Settled, SettledKind, Task, Timestamp};
+use crate::model::callback::CallEvent;
+use crate::model::series::EventStatus;
+use crate::model::{
+    Answered, Book, Details, ExoPhoneId, Final, Heard, LegStatus, Outcome, Settled, SettledKind, Task,
+    Timestamp, Unlisted,
+};
 use proptest::prelude::*;
 
 const ACCOUNT: AccountId = AccountId(3);
@@ -73,8 +78,31 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn heard()(
+        times in any::<[i64; 4]>(), said in proptest::collection::vec((0..8usize, 0..7usize), 0..6),
+        same in proptest::collection::vec(any::<u64>(), 0..Heard::MOST_SAME),
+        direction in proptest::option::of(0..4u8), start in any::<Option<i64>>(), passthru in any::<Option<i64>>(),
+        answered in 0..3usize, differs in any::<u8>(), ended in any::<bool>(), updated in any::<Option<i64>>(),
+        status in proptest::option::of(0..9u8), duration in any::<Option<u32>>(), price in proptest::option::of(money()), details in proptest::option::of(details()),
+    ) -> Heard {
+        let end = Final {
+            at: Timestamp(times[2]), updated: updated.map(WallTime), status: status.and_then(Status::from_code),
+            duration, price, details,
+        };
+        Heard {
+            first: Timestamp(times[0]), last: Timestamp(times[1]),
+            said: said.into_iter().map(|(e, s)| (CallEvent::ALL[e], EventStatus::ALL[s])).collect(),
+            same, direction: direction.and_then(Direction::from_code), start: start.map(WallTime),
+            answered: [Answered::No, Answered::At(Timestamp(times[3])), Answered::Counted][answered],
+            passthru: passthru.map(Timestamp), end: ended.then_some(end), differs,
+        }
+    }
+}
+
+prop_compose! {
     fn record()(
         call in call().boxed(), first in prop_oneof![(0..u32::MAX).prop_map(i64::from), any::<i64>()], over in any::<Option<i64>>(), flags in any::<[bool; 3]>(), details in 0..5u8,
+        heard in heard().boxed(),
         tries in any::<[u8; 3]>(), settled in any::<bool>(), exophone in any::<u16>(), seconds in any::<u32>(), cost in money(), talk in any::<Option<u32>>(),
         outcome in 0..10u8, kind in 0..3u8, same in any::<bool>(), tasks in proptest::collection::vec((1..7u8, any::<i64>()), 0..4),
     ) -> CallRecord {
@@ -92,7 +120,9 @@ prop_compose! {
         });
         let book = Book {
             over_seen: over.map(Timestamp),
-            by_api: flags[0], by_webhook: flags[1], live: flags[2],
+            by_api: flags[0], live: flags[2],
+            heard: flags[1].then(|| Box::new(heard)),
+            awaited: [Awaited::No, Awaited::Yes, Awaited::Came, Awaited::Missed][usize::from(kind)],
             details: DetailsState::from_code(details).expect("a state"),
             details_tries: tries[0], asks: tries[1], price_asks: tries[2], settled,
             agenda: tasks.into_iter()
@@ -110,6 +140,17 @@ proptest! {
         let key = call_key(ACCOUNT, record.call.created, &record.call.sid);
         let value = encode_call(&record, &key, "exampleacct1");
         prop_assert_eq!(decode_call(&key, &value, "exampleacct1"), Ok(record));
+    }
+
+    #[test]
+    fn a_call_that_only_callbacks_named_is_read_back(filed in any::<i64>(), ask in proptest::option::of(0..i64::MAX), heard in heard().boxed()) {
+        let call = Unlisted { filed: WallTime(filed), heard, ask_at: ask.map(Timestamp) };
+        prop_assert_eq!(decode_unlisted(call.filed, &encode_unlisted(&call)), Ok(call));
+    }
+
+    #[test]
+    fn any_bytes_of_the_inbox_are_read_without_panic(bytes: Vec<u8>) {
+        drop(decode_unlisted(WallTime(0), &bytes));
     }
 
     #[test]

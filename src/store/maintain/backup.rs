@@ -13,8 +13,8 @@ use crate::store::error::io_reason;
 use crate::store::open::{builder, open_for_reading};
 use crate::store::tables::{
     ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONE_HEALTH, EXOPHONES, HEALTH, HEALTH_CHECKS, HEALTH_HOURS, HOURS,
-    KEPT, KEPT_BY_HASH, MESSAGES, MESSAGES_DUE, META, RECEIVED, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC,
-    TOTALS,
+    INBOX, KEPT, KEPT_BY_HASH, MESSAGES, MESSAGES_DUE, META, MISSED, RECEIVED, RUNS, SET_ASIDE, SID_INDEX,
+    SID_RECENT, SYNC, TOTALS,
 };
 use crate::store::{Error, OpenError};
 
@@ -78,6 +78,8 @@ fn copy(txn: &ReadTransaction, to: &Path, progress: &mut dyn FnMut(u64, u64)) ->
     copy_table(txn, &copy, EXOPHONE_HEALTH, quiet)?;
     copy_table(txn, &copy, HEALTH_CHECKS, quiet)?;
     copy_table(txn, &copy, HEALTH_HOURS, quiet)?;
+    copy_table(txn, &copy, INBOX, quiet)?;
+    copy_table(txn, &copy, MISSED, quiet)?;
     mark_restored(&copy)
 }
 

@@ -14,10 +14,10 @@ use crate::store::index::Recent;
 use crate::store::open::open_for_reading;
 use crate::store::seal::{unseal, unseal_bytes, unseal_number};
 use crate::store::tables::{
-    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, KEPT, MESSAGES, META, RECEIVED, RUNS, SET_ASIDE,
-    SID_INDEX, SID_RECENT, SYNC, TOTALS, kept_bytes, set_aside_bytes,
+    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, INBOX, KEPT, MESSAGES, META, MISSED, RECEIVED, RUNS,
+    SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS, kept_bytes, set_aside_bytes,
 };
-use crate::store::{Error, OpenError, agenda, health};
+use crate::store::{Error, OpenError, agenda, health, inbox, missed};
 
 /// What `store check` found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,6 +105,21 @@ fn calls(
         }
     }
     progress(report.calls, total);
+    // A copy of a store that an older version made has neither.
+    let (inbox, missed) = (older(txn.open_table(INBOX))?, older(txn.open_table(MISSED))?);
+    let mut unread = 0u64;
+    for row in inbox.iter().flat_map(ReadableTable::iter).flatten() {
+        let (key, value) = row?;
+        let Ok((account, sid, call)) = inbox::read(key.value(), value.value()) else {
+            unread += 1;
+            continue;
+        };
+        if let Some(entry) = inbox::entry(&sid, &call) {
+            listed += 1;
+            forgotten += u64::from(agenda.get(agenda::key(account, &entry).as_slice())?.is_none());
+        }
+    }
+    let strays = missed.map_or(Ok(0), |missed| missed::strays(&missed, &table))?;
     let mut fault = |count: u64, what: &str| {
         if count > 0 {
             report.faults.push(format!("{count} {what}"));
@@ -116,10 +131,20 @@ fn calls(
     fault(strangers, "calls belong to an account that is not known");
     fault(unindexed, "calls cannot be found by their Sid");
     fault(forgotten, "tasks of calls are missing on the agenda");
-    if damaged == 0 && forgotten == 0 {
+    fault(unread, "calls that only callbacks named do not fit their checksum");
+    fault(strays, "calls are listed as without callback and are not");
+    if damaged == 0 && unread == 0 && forgotten == 0 {
         fault(agenda.len()?.saturating_sub(listed), "tasks on the agenda belong to no call");
     }
     Ok(())
+}
+
+/// A table that stores of an older version lack.
+fn older<T>(table: Result<T, TableError>) -> Result<Option<T>, Error> {
+    match table {
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        table => Ok(Some(table?)),
+    }
 }
 
 /// Every entry of the agenda can be read.

@@ -4,6 +4,7 @@ mod care;
 mod damage;
 mod disk;
 mod groups;
+mod heard;
 mod index;
 mod killed;
 mod lost;
@@ -97,7 +98,13 @@ fn missed(name: &str, at: i64) -> Observation {
 fn context(account: AccountId, now: Timestamp) -> crate::ingest::Context {
     crate::ingest::Context {
         account,
-        rules: crate::settle::Rules { offset: IST, settle_after: 1800, lookback: 15_600, short_call: 10 },
+        rules: crate::settle::Rules {
+            offset: IST,
+            settle_after: 1800,
+            lookback: 15_600,
+            short_call: 10,
+            callbacks: crate::settle::Callbacks::NONE,
+        },
         live_from: wall(0),
         prune_floor: WallTime(0),
         directory: Arc::new(crate::model::Directory::new(&[], Some(Timestamp(i64::MAX)), 500)),
