@@ -133,6 +133,11 @@ impl App {
         self.listeners.addresses()
     }
 
+    /// The door for webhooks, for whoever runs the agent inside another program.
+    pub fn webhooks(&self) -> axum::Router {
+        self.webhooks.clone()
+    }
+
     /// The same of those that serve webhooks alone.
     pub fn webhook_addresses(&self) -> Vec<SocketAddr> {
         self.webhook_listeners.addresses()

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use clap::Args;
 
+use tokio_util::sync::CancellationToken;
+
 use super::{Flags, run, simulate};
-use crate::config::{Account, Accounts, Config, Sync};
+use crate::app::App;
+use crate::config::{Account, Accounts, Balance, Config, Heartbeat, RateLimits, Secret, Sync};
 use crate::exotel::{Transport, TransportOptions};
 use crate::model::Clock;
-use crate::simulator::{self, Simulator};
+use crate::simulator::{self, Postman, Simulator};
 use crate::telemetry;
 
 pub(super) const EXAMPLE: &str = "\
@@ -35,7 +38,8 @@ pub(super) async fn run(flags: &Flags, args: &DemoArgs) -> anyhow::Result<ExitCo
     let loaded = flags.load(Accounts::Unused)?;
     let _level = telemetry::init(&loaded.config.log)?;
     let scenario = simulate::scenario(&args.scenario)?;
-    let options = simulator::Options { seed: args.seed, ..scenario.options() };
+    let mut options = simulator::Options { seed: args.seed, ..scenario.options() };
+    options.webhooks.base = Some(format!("http://demo.simulated/webhooks/{{account}}/{SECRET}"));
     // Removed when the demo ends, also when it ends badly.
     let folder = tempfile::Builder::new().prefix("exotel-exporter-demo-").tempdir()?;
     let mut config = loaded.config;
@@ -43,15 +47,25 @@ pub(super) async fn run(flags: &Flags, args: &DemoArgs) -> anyhow::Result<ExitCo
     let clock = Clock::system();
     let simulated = Simulator::new(options, clock.clone());
     let transport = Transport::in_process(simulated.router(), TransportOptions::default());
-    for address in &config.web.listen {
-        eprintln!(
-            "demo: status page http://{address}/   metrics http://{address}{}",
-            config.web.telemetry_path
-        );
+    let telemetry_path = config.web.telemetry_path.clone();
+    let app = App::build(config, clock, transport).await?;
+    for address in app.addresses() {
+        eprintln!("demo: status page http://{address}/   metrics http://{address}{telemetry_path}");
     }
-    eprintln!("demo: a simulated Exotel answers; nothing leaves this machine. Ctrl-C ends it.");
-    run::serve(config, clock, transport).await
+    eprintln!(
+        "demo: a simulated Exotel answers and sends webhooks; nothing leaves this machine. Ctrl-C ends it."
+    );
+    let shutdown = CancellationToken::new();
+    let (postman, stop) = (Postman::in_process(app.webhooks()), shutdown.clone());
+    let webhooks = tokio::spawn(async move { simulated.send_webhooks(postman, stop).await });
+    let ended = run::attend(app, shutdown).await;
+    // It ends with the agent; a panic in it was the simulator's.
+    drop(webhooks.await);
+    ended
 }
+
+/// Of the demo's webhooks; nobody outside the process can use it for anything but making up callbacks.
+const SECRET: &str = "demo-webhook-secret";
 
 /// What the demo changes: the simulated account, a store that goes with it, and everything a few hundred
 /// times faster than in life.
@@ -65,9 +79,13 @@ fn settings(config: &mut Config, options: &simulator::Options, folder: &Path) {
             account.base_url = "http://exotel.simulated".to_owned();
             account.ccm_base_url.clone_from(&account.base_url);
             // The simulated quota is ours alone.
-            account.rate_limits.voice = 600;
+            account.rate_limits = RateLimits { voice: 600, exophones: 600, sms: 600 };
             account.background_share = 1.0;
             account.channel_limit = Some(20);
+            account.balance = Balance { enabled: true, interval: Duration::from_secs(10) };
+            account.webhook_secrets = vec![Secret::new(SECRET)];
+            account.expected_webhooks = ["heartbeat", "calls", "sms"].map(str::to_owned).to_vec();
+            account.heartbeat_expected_every = Duration::from_secs(5);
             account
         })
         .collect();
@@ -79,5 +97,8 @@ fn settings(config: &mut Config, options: &simulator::Options, folder: &Path) {
         settle_after: Duration::from_secs(6),
         short_call: Duration::from_secs(2),
     };
+    config.heartbeat = Heartbeat { enabled: true, interval: Duration::from_secs(2) };
+    // The simulated Exotel waits up to 5 s and tries for 4 more.
+    config.webhooks.missed_after = Duration::from_secs(15);
     config.store.path = folder.join("exotel-exporter.redb");
 }

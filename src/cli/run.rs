@@ -34,7 +34,11 @@ pub(super) async fn serve(config: Config, clock: Clock, transport: Transport) ->
     for address in app.addresses() {
         tracing::info!(address = %address, metrics = telemetry_path, "listening");
     }
-    let shutdown = CancellationToken::new();
+    attend(app, CancellationToken::new()).await
+}
+
+/// Runs the agent until a signal says stop; whoever shares `shutdown` stops with it.
+pub(super) async fn attend(app: App, shutdown: CancellationToken) -> anyhow::Result<ExitCode> {
     let stop = shutdown.clone();
     let signal = tokio::spawn(async move {
         match app::stop_signal().await {

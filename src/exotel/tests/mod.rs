@@ -581,7 +581,7 @@ async fn faults_below_http_have_their_kinds() {
             tokio::io::AsyncWriteExt::write_all(&mut stream, part).await.unwrap();
         }
     });
-    let options = TransportOptions { timeout: Duration::from_secs(5), ..TransportOptions::default() };
+    let options = TransportOptions { timeout: Duration::from_secs(60), ..TransportOptions::default() };
     let transport = Transport::network(options);
     for (url, kind) in [
         (format!("http://{free}"), ErrorKind::Connect),

@@ -44,7 +44,7 @@ impl Endpoint {
 
     /// Whether every account asks for it; the counters of others exist once the account is known to.
     fn is_common(self) -> bool {
-        matches!(self, Self::Calls | Self::Call | Self::Exophones)
+        matches!(self, Self::Calls | Self::Call | Self::Exophones | Self::Exophone)
     }
 
     /// The `endpoint` label.
