@@ -6,9 +6,7 @@ use crate::collector::health::is_fresh;
 use crate::collector::{Account, Status};
 use crate::config::PageExophones;
 use crate::exotel::Pool;
-use crate::metrics::view::{
-    AccountView, ExoPhoneView, HealthPollView, PolledNumber, Source, SyncView, View,
-};
+use crate::metrics::view::{AccountView, ExoPhoneView, HealthPollView, PolledNumber, Source, SyncView, View};
 use crate::metrics::{BuildInfo, Metrics};
 use crate::model::callback::Kind;
 use crate::model::health::{HeardHeartbeat, Way};
@@ -19,8 +17,7 @@ use crate::model::{
 use crate::store::Store;
 use crate::web::status::{
     AccountState, AccountStatus, CallCount, Failure, HealthStatus, HeartbeatStatus, HourCount, NumberStatus,
-    PollRound, PollStatus, PoolStatus, RunOutcome, StatusSnapshot,
-    SyncRun, SyncStatus,
+    PollRound, PollStatus, PoolStatus, RunOutcome, StatusSnapshot, SyncRun, SyncStatus,
 };
 
 /// What `/metrics` shows of calls and of reading.
@@ -89,13 +86,13 @@ fn account_view(account: &Account) -> AccountView {
         known_exophones: status.exophones_listed.unwrap_or(status.exophones.len() as u64),
         channel_limit: account.config.channel_limit,
         sync: account.sync.enabled.then(|| sync_view(account, &status)),
-        health_poll: account.heartbeat.enabled.then(|| HealthPollView {
+        health_poll: account.heartbeat.enabled.then_some(HealthPollView {
             interval: account.heartbeat.interval.as_secs_f64(),
             last_success: status.health.last_success,
         }),
         heartbeat: fresh_heartbeat(account, &status, now).map(|heard| heard.heartbeat.status),
         heartbeat_expected_every: expects_heartbeats(account)
-            .then(|| account.config.heartbeat_expected_every.as_secs_f64()),
+            .then_some(account.config.heartbeat_expected_every.as_secs_f64()),
     }
 }
 

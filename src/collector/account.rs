@@ -216,7 +216,8 @@ impl Account {
     /// The numbers on the list as last read; before that, all that are known.
     pub fn listed(&self) -> Vec<KnownExoPhone> {
         let status = self.status();
-        let listed = |phone: &&KnownExoPhone| status.listed.as_ref().is_none_or(|ids| ids.contains(&phone.id));
+        let listed =
+            |phone: &&KnownExoPhone| status.listed.as_ref().is_none_or(|ids| ids.contains(&phone.id));
         status.exophones.iter().filter(listed).cloned().collect()
     }
 

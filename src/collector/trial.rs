@@ -194,7 +194,8 @@ async fn answer(exotel: Arc<Mutex<Exotel>>, uri: Uri) -> Response {
     if let Some(status) = number.status {
         return StatusCode::from_u16(status).unwrap().into_response();
     }
-    let side = |word| json!({"status": word, "last_check_time": "2026-03-02T13:19:00Z", "alternate_exophone": null});
+    let side =
+        |word| json!({"status": word, "last_check_time": "2026-03-02T13:19:00Z", "alternate_exophone": null});
     let [incoming, outgoing] = number.words;
     axum::Json(json!({
         "sid": number.sid,

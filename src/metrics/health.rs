@@ -152,11 +152,7 @@ fn polled(view: &View) -> impl Iterator<Item = (&AccountView, &ExoPhoneView, &Po
 }
 
 fn labels<'v>(account: &'v AccountView, phone: &'v ExoPhoneView, way: Way) -> [(&'static str, &'v str); 3] {
-    [
-        ("account", account.name.as_str()),
-        ("exophone", phone.label.as_str()),
-        ("direction", way.as_str()),
-    ]
+    [("account", account.name.as_str()), ("exophone", phone.label.as_str()), ("direction", way.as_str())]
 }
 
 #[cfg(test)]

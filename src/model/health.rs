@@ -251,8 +251,7 @@ impl Verdict {
     pub const POLLED: [Self; 4] = [Self::Ok, Self::Warning, Self::Critical, Self::Error];
 
     /// Every verdict, in the order of their codes.
-    pub const ALL: [Self; 5] =
-        [Self::Ok, Self::Warning, Self::Critical, Self::Error, Self::PayloadTooLarge];
+    pub const ALL: [Self; 5] = [Self::Ok, Self::Warning, Self::Critical, Self::Error, Self::PayloadTooLarge];
 
     /// The code under which it is counted.
     pub fn code(self) -> u8 {

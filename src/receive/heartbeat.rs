@@ -84,9 +84,9 @@ fn names_strangers(account: &Account, heard: &HeardHeartbeat) -> bool {
     let phones = account.status().exophones.clone();
     let known: std::collections::HashSet<&str> = phones.iter().map(|phone| phone.sid.as_str()).collect();
     let lists = Way::ALL.iter().filter_map(|way| heard.affected(*way));
-    lists.flatten().any(|sid| {
-        !known.contains(sid.as_str()) && !phones.iter().any(|phone| phone.is_called(sid))
-    })
+    lists
+        .flatten()
+        .any(|sid| !known.contains(sid.as_str()) && !phones.iter().any(|phone| phone.is_called(sid)))
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use super::error::intact;
 use super::open::CONTRADICTION;
 use super::seal::unseal;
 use super::tables::{
-    AGENDA, CALLS, COUNTED, EXOPHONES, HEALTH_CHECKS, HEALTH_HOURS, HOURS, MOST_RUNS, RUNS, SET_ASIDE, SYNC, exophone_key, hour_key, run_key,
-    set_aside_bytes,
+    AGENDA, CALLS, COUNTED, EXOPHONES, HEALTH_CHECKS, HEALTH_HOURS, HOURS, MOST_RUNS, RUNS, SET_ASIDE, SYNC,
+    exophone_key, hour_key, run_key, set_aside_bytes,
 };
 use super::{Error, Store, writer};
 use crate::metrics::{StoreMetrics, StoreOp};

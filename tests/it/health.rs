@@ -31,7 +31,10 @@ fn an_outage_is_polled_shown_and_exported_again_after_a_crash_while_it_is_fresh(
     let scrape = agent.scrape_until(secs(10), "the number is well", |scrape| is_up(scrape, 1.0, 1.0));
     scrape.metric("exotel_exophone_paging").is(0);
     scrape.metric("exotel_exophone_state_changes_total").sums_to(0.0).unwrap();
-    scrape.metric("exotel_exophone_last_check_timestamp_seconds").label("direction", "inbound").is(1_767_225_600);
+    scrape
+        .metric("exotel_exophone_last_check_timestamp_seconds")
+        .label("direction", "inbound")
+        .is(1_767_225_600);
 
     exotel.set_health(Health::Says("major_outage", "partial_network_outage"));
     agent.scrape_until(secs(6), "the outage is known within an interval", |scrape| {
@@ -53,7 +56,8 @@ fn an_outage_is_polled_shown_and_exported_again_after_a_crash_while_it_is_fresh(
     scrape.metric("exotel_exophone_state_changes_total").sums_to(2.0).unwrap();
     let success = scrape.metric("exotel_health_poll_last_success_timestamp_seconds").value();
     let scrape = agent.scrape_until(secs(20), "the answer is too old to say anything", |scrape| {
-        let series = scrape.metric("exotel_exophone_up").count() + scrape.metric("exotel_exophone_state").count();
+        let series =
+            scrape.metric("exotel_exophone_up").count() + scrape.metric("exotel_exophone_state").count();
         ensure(series == 0, || format!("{series} series"))
     });
     let errors = scrape.metric("exotel_health_checks_total").label("status", "ERROR");

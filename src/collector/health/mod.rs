@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 pub use plan::{Candidate, Pace, choose};
@@ -114,8 +114,12 @@ impl Poller {
         let account = Arc::clone(&self.account);
         // Without the list a round would have nothing to ask, or numbers that are gone.
         let mut listing = account.listing.subscribe();
-        if listing.wait_for(Option::is_some).await.is_err() {
-            return;
+        let listed = listing.wait_for(Option::is_some);
+        if account.status().exophones.is_empty() {
+            // The sender lives as long as the account, so this ends when the list was tried.
+            drop(listed.await);
+        } else {
+            drop(timeout(account.heartbeat.interval, listed).await);
         }
         let mut tick = Instant::now();
         loop {
@@ -153,7 +157,8 @@ impl Poller {
             let account = Arc::clone(&account);
             self.asked.insert(id, account.clock.now());
             self.asking.insert(id);
-            self.answers.spawn(async move { (id, account.client.exophone_health(&sid, Priority::Health).await) });
+            self.answers
+                .spawn(async move { (id, account.client.exophone_health(&sid, Priority::Health).await) });
         }
         let mut failures = Failures::default();
         while !waiting.is_empty() {
@@ -205,8 +210,7 @@ impl Poller {
             .map(|phone| {
                 let known = status.health.numbers.get(&phone.id);
                 let recent = |n: &NumberHealth| n.changed.is_some_and(|at| now.0 - at.0 < RECENT);
-                let urgent = known.is_some_and(|n| n.is_affected() || recent(n))
-                    || named.contains(&phone.id);
+                let urgent = known.is_some_and(|n| n.is_affected() || recent(n)) || named.contains(&phone.id);
                 Candidate { id: phone.id, asked: self.asked.get(&phone.id).copied(), urgent }
             })
             .collect();
@@ -265,8 +269,7 @@ impl Poller {
                 Some(place) if place < account.exophone_cap => ExoPhoneId(id),
                 _ => ExoPhoneId::OVERFLOW,
             };
-            let series =
-                Series { exophone, ..Series::new(account.id, Family::StateChanges, way.code(), 0) };
+            let series = Series { exophone, ..Series::new(account.id, Family::StateChanges, way.code(), 0) };
             self.unsaved.deltas.add(series, 1);
             tracing::info!(
                 account = account.config.name,
@@ -287,9 +290,8 @@ impl Poller {
         let now = account.clock.now();
         let numbers = account.status().health.numbers.clone();
         let fresh = |id: &u16| numbers.get(id).filter(|n| is_fresh(n, now, pace.stale_after(listed.len())));
-        let known = listed.iter().filter_map(|phone| {
-            Some((phone.sid.as_str(), fresh(&phone.id)?.reachability))
-        });
+        let known =
+            listed.iter().filter_map(|phone| Some((phone.sid.as_str(), fresh(&phone.id)?.reachability)));
         let no_list = match &*account.listing.borrow() {
             Some(Listing::Failed(reason)) => Some(reason.clone()),
             _ => None,
@@ -310,10 +312,15 @@ impl Poller {
             (Ok(()), Some(error)) if verdict == Verdict::Error => account.failed(error),
             _ => {}
         }
+        let failed = done.is_err() || verdict == Verdict::Error;
+        if failed && !account.status().health.failed {
+            let reason = account.status().last_error.as_ref().map(|(_, message)| message.clone());
+            tracing::warn!(account = account.config.name, reason, "a health poll failed");
+        }
         {
             let mut status = account.status();
             status.health.first_done = true;
-            status.health.failed = done.is_err() || verdict == Verdict::Error;
+            status.health.failed = failed;
             if done.is_ok() {
                 status.health.last_success = if whole { Some(now) } else { status.health.last_success };
                 status.health.last_check = Some(Arc::new(check));

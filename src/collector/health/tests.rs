@@ -41,7 +41,10 @@ async fn an_outage_is_known_within_one_interval_and_counted_once() {
     assert_eq!(trial.verdicts(), [1, 1, 0, 0]);
     let newest = &trial.checks().await[0];
     assert_eq!((newest.id, newest.verdict, newest.numbers), (2, Verdict::Warning, 3));
-    assert_eq!((&newest.incoming, &newest.outgoing), (&Some(vec!["sid1".into()]), &Some(vec!["sid1".into()])));
+    assert_eq!(
+        (&newest.incoming, &newest.outgoing),
+        (&Some(vec!["sid1".into()]), &Some(vec!["sid1".into()]))
+    );
     assert_eq!(newest.error, None);
     for number in [0, 2] {
         trial.set(number, ["major_outage", "active"]);

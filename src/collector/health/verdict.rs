@@ -1,7 +1,7 @@
 //! What a round says about the account as a whole. Pure.
 
-use crate::model::health::{CheckSource, HealthCheck, Reachability, State, Verdict, Way};
 use crate::model::Timestamp;
+use crate::model::health::{CheckSource, HealthCheck, Reachability, State, Verdict, Way};
 
 /// What was found out in a round.
 #[derive(Clone, Debug, Default)]

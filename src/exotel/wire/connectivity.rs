@@ -64,8 +64,7 @@ mod tests {
 
     fn both(inbound: State, outbound: State) -> Reachability {
         // 2026-03-02 13:20:00 and 13:21:00 UTC.
-        let side =
-            |state, at| Some(Connectivity { state, checked: Some(Timestamp(1_772_457_600).plus(at)) });
+        let side = |state, at| Some(Connectivity { state, checked: Some(Timestamp(1_772_457_600).plus(at)) });
         Reachability { inbound: side(inbound, 0), outbound: side(outbound, 60) }
     }
 
@@ -118,11 +117,22 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_an_error() {
-        for bad in ["", "<html>", "[]", "null", "{}", r#"{"connectivity": "fine"}"#, r#"{"response": {"code": 200}}"#] {
+        for bad in [
+            "",
+            "<html>",
+            "[]",
+            "null",
+            "{}",
+            r#"{"connectivity": "fine"}"#,
+            r#"{"response": {"code": 200}}"#,
+        ] {
             assert!(read(bad).is_err(), "{bad}");
         }
         let cut = &fixture!("exophone-details.json")[..300];
         let Err(Malformed(message)) = read(cut) else { panic!("read") };
-        assert!(message.starts_with("expected an ExoPhone with its connectivity, got JSON cut off"), "{message}");
+        assert!(
+            message.starts_with("expected an ExoPhone with its connectivity, got JSON cut off"),
+            "{message}"
+        );
     }
 }

@@ -41,7 +41,12 @@ fn account() -> AccountView {
             phone(2, Some(polled(State::Outage, true)), [Some(true), Some(false)]),
             phone(3, Some(polled(State::Partial, true)), [Some(false); 2]),
             phone(4, Some(polled(State::Active, false)), [None; 2]),
-            ExoPhoneView { id: ExoPhoneId::UNKNOWN, label: "unknown".into(), sid: None, ..phone(5, None, [None; 2]) },
+            ExoPhoneView {
+                id: ExoPhoneId::UNKNOWN,
+                label: "unknown".into(),
+                sid: None,
+                ..phone(5, None, [None; 2])
+            },
         ],
         known_exophones: 3,
         channel_limit: None,
@@ -67,7 +72,8 @@ fn scrape(account: AccountView) -> String {
 
 #[track_caller]
 fn series(text: &str, name: &str, expected: &[&str]) {
-    let found: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix(&format!("{name}{{account=\"acme\""))).collect();
+    let found: Vec<&str> =
+        text.lines().filter_map(|l| l.strip_prefix(&format!("{name}{{account=\"acme\""))).collect();
     assert_eq!(found, expected, "{name}");
 }
 
@@ -138,7 +144,8 @@ fn counters_are_there_as_0_before_anything_happens() {
             r#",status="ERROR"} 0"#,
         ],
     );
-    let changes: Vec<&str> = text.lines().filter(|l| l.starts_with("exotel_exophone_state_changes_total{")).collect();
+    let changes: Vec<&str> =
+        text.lines().filter(|l| l.starts_with("exotel_exophone_state_changes_total{")).collect();
     assert_eq!(changes.len(), 6, "{changes:?}");
     assert!(changes[0].ends_with(r#"exophone="line-2",direction="inbound"} 3"#), "{changes:?}");
     series(&text, "exotel_health_poll_last_success_timestamp_seconds", &["} 120.0"]);

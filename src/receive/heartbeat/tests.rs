@@ -50,7 +50,10 @@ async fn older_ones_are_stale_repeats_are_duplicates_and_the_same_second_can_be_
     let heard = trial.heard();
     assert_eq!((heard.heartbeat.at, heard.since), (START.plus(360), START.plus(300)));
     let checks = trial.pushed().await;
-    assert_eq!(checks.iter().map(|c| c.verdict).collect::<Vec<_>>(), [Verdict::Critical, Verdict::Critical, Verdict::Warning]);
+    assert_eq!(
+        checks.iter().map(|c| c.verdict).collect::<Vec<_>>(),
+        [Verdict::Critical, Verdict::Critical, Verdict::Warning]
+    );
     assert_eq!((checks[0].at, checks[0].stored, checks[0].numbers), (START.plus(360), START.plus(600), 2));
     assert_eq!(checks[2].incoming, Some(vec!["sid0".to_owned()]));
     assert_eq!(checks[2].outgoing, Some(Vec::new()));

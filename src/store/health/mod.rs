@@ -128,10 +128,7 @@ fn sum(
 }
 
 /// The highest number of a check that an account has.
-fn last_number(
-    checks: &impl ReadableTable<u128, &'static [u8]>,
-    account: AccountId,
-) -> Result<u64, Error> {
+fn last_number(checks: &impl ReadableTable<u128, &'static [u8]>, account: AccountId) -> Result<u64, Error> {
     let (first, last) = (u128::from(account.0) << 112, (u128::from(account.0) + 1) << 112);
     let mut number = 0;
     for row in checks.range(first..last)? {

@@ -1,6 +1,5 @@
 //! What is known of health, and checks by time.
 
-
 use super::{count_range, read_check, read_number, read_row};
 use crate::model::health::{CheckCounts, CheckSource, HealthCheck, KnownHealth};
 use crate::model::{AccountId, Timestamp};

@@ -194,7 +194,9 @@ async fn a_backup_holds_health_too() {
     let mut bench = Bench::new().await;
     bench.checked(CheckSource::Poll, 60, Verdict::Ok).await;
     bench.save(HealthWrites { heartbeat: Some(heard(3)), ..HealthWrites::default() }).await;
-    bench.save(HealthWrites { numbers: vec![(2, health(State::Outage, 5))], ..HealthWrites::default() }).await;
+    bench
+        .save(HealthWrites { numbers: vec![(2, health(State::Outage, 5))], ..HealthWrites::default() })
+        .await;
     let expected = bench.store.known_health(bench.account).await.unwrap();
     bench.store.close().await;
     let copy = bench.folder.path().join("copy.redb");

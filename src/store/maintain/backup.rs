@@ -12,8 +12,8 @@ use super::{careful, of_file};
 use crate::store::error::io_reason;
 use crate::store::open::{builder, open_for_reading};
 use crate::store::tables::{
-    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONE_HEALTH, EXOPHONES, HEALTH, HEALTH_CHECKS, HEALTH_HOURS, HOURS, META, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC,
-    TOTALS,
+    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONE_HEALTH, EXOPHONES, HEALTH, HEALTH_CHECKS, HEALTH_HOURS, HOURS,
+    META, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS,
 };
 use crate::store::{Error, OpenError};
 

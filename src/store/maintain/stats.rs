@@ -10,7 +10,8 @@ use crate::model::{AccountRow, SyncState, Timestamp, WallTime};
 use crate::store::open::open_for_reading;
 use crate::store::seal::{unseal, unseal_number};
 use crate::store::tables::{
-    ACCOUNTS, AGENDA, CALLS, EXOPHONE_HEALTH, EXOPHONES, HEALTH, HEALTH_CHECKS, HEALTH_HOURS, HOURS, META, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS,
+    ACCOUNTS, AGENDA, CALLS, EXOPHONE_HEALTH, EXOPHONES, HEALTH, HEALTH_CHECKS, HEALTH_HOURS, HOURS, META,
+    RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS,
 };
 use crate::store::{Error, OpenError};
 
