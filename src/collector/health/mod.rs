@@ -150,13 +150,15 @@ impl Poller {
         let listed = account.listed();
         let pace = account.health_pace();
         let chosen = self.choose(&listed, pace);
-        let deadline = Instant::now() + pace.patience(chosen.len() + self.asking.len());
-        let mut waiting: HashSet<u16> = chosen.iter().map(|(id, _)| *id).collect();
+        // A number that still owes an answer to a former round is part of this one: a round must not say
+        // that all is well because it did not ask.
+        let mut waiting: HashSet<u16> = chosen.iter().map(|(id, _)| *id).chain(self.asking.drain()).collect();
+        self.asking.clone_from(&waiting);
         let asked = waiting.len();
+        let deadline = Instant::now() + pace.patience(asked);
         for (id, sid) in chosen {
             let account = Arc::clone(&account);
             self.asked.insert(id, account.clock.now());
-            self.asking.insert(id);
             self.answers
                 .spawn(async move { (id, account.client.exophone_health(&sid, Priority::Health).await) });
         }
