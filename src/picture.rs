@@ -95,13 +95,13 @@ fn account_view(account: &Account) -> AccountView {
             currency: balance.currency.clone().unwrap_or_else(|| account.config.currency.clone()),
             read: *read,
         }),
-        health_poll: account.heartbeat.enabled.then(|| HealthPollView {
+        health_poll: account.heartbeat.enabled.then_some(HealthPollView {
             interval: account.heartbeat.interval.as_secs_f64(),
             last_success: status.health.last_success,
         }),
         heartbeat: fresh_heartbeat(account, &status, now).map(|heard| heard.heartbeat.status),
         heartbeat_expected_every: expects_heartbeats(account)
-            .then(|| account.config.heartbeat_expected_every.as_secs_f64()),
+            .then_some(account.config.heartbeat_expected_every.as_secs_f64()),
         callbacks: (!account.config.webhook_secrets.is_empty()).then(|| callbacks_view(account)),
     }
 }

@@ -95,7 +95,7 @@ pub const KEYS: &[Key] = &[
     later(key("accounts[].from_number", "phone number", "none", "\"+918000000012\"", "Number that outbound calls connect first, where a request names none.")),
     later(key("accounts[].caller_id", "phone number", "none", "\"+918000000011\"", "ExoPhone that outbound calls show.")),
     key("heartbeat.enabled", "true or false", "true", "false", "Whether the connectivity of ExoPhones is polled. The list of ExoPhones is read either way, for the labels."),
-    key("heartbeat.interval", "duration", "1m", "5m", "How often each ExoPhone is polled."),
+    key("heartbeat.interval", "duration", "1m", "5m", "How often ExoPhones are polled. Where there are more than the limit has room for, they take turns."),
     key("sync.enabled", "true or false", "true", "false", "Whether calls are read."),
     key("sync.interval", "duration", "15m", "5m", "How often calls are read."),
     key("sync.lookback", "duration", "4h20m", "5h", "How far back an ended call may have begun: Exotel files calls under their start and shows them after their end. Below 4h long calls come late."),

@@ -17,6 +17,8 @@ fn two_accounts(twist: impl Fn(usize, Reply) -> Reply + Send + 'static) -> (Fake
     // The bad one first: whoever takes accounts in turn must not wait for it.
     let setup = Setup::new(&[account(BAD, &bad.base), account(GOOD, &good.base)])
         .with("accounts.0.sid", "exampleacct2")
+        // Only the call list is twisted: what a health poll hears must not hide it.
+        .with("heartbeat.enabled", false)
         .with("accounts.0.channel_limit", 5);
     let agent = setup.start();
     (good, bad, setup, agent)

@@ -17,5 +17,6 @@ mod counting;
 mod demo;
 mod exposition;
 mod harness;
+mod health;
 mod isolation;
 mod simulated;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 pub use plan::{Candidate, Pace, choose};
@@ -114,8 +114,12 @@ impl Poller {
         let account = Arc::clone(&self.account);
         // Without the list a round would have nothing to ask, or numbers that are gone.
         let mut listing = account.listing.subscribe();
-        if listing.wait_for(Option::is_some).await.is_err() {
-            return;
+        let listed = listing.wait_for(Option::is_some);
+        if account.status().exophones.is_empty() {
+            // The sender lives as long as the account, so this ends when the list was tried.
+            drop(listed.await);
+        } else {
+            drop(timeout(account.heartbeat.interval, listed).await);
         }
         let mut tick = Instant::now();
         loop {
@@ -146,13 +150,15 @@ impl Poller {
         let listed = account.listed();
         let pace = account.health_pace();
         let chosen = self.choose(&listed, pace);
-        let deadline = Instant::now() + pace.patience(chosen.len() + self.asking.len());
-        let mut waiting: HashSet<u16> = chosen.iter().map(|(id, _)| *id).collect();
+        // A number that still owes an answer to a former round is part of this one: a round must not say
+        // that all is well because it did not ask.
+        let mut waiting: HashSet<u16> = chosen.iter().map(|(id, _)| *id).chain(self.asking.drain()).collect();
+        self.asking.clone_from(&waiting);
         let asked = waiting.len();
+        let deadline = Instant::now() + pace.patience(asked);
         for (id, sid) in chosen {
             let account = Arc::clone(&account);
             self.asked.insert(id, account.clock.now());
-            self.asking.insert(id);
             self.answers
                 .spawn(async move { (id, account.client.exophone_health(&sid, Priority::Health).await) });
         }
@@ -308,10 +314,15 @@ impl Poller {
             (Ok(()), Some(error)) if verdict == Verdict::Error => account.failed(error),
             _ => {}
         }
+        let failed = done.is_err() || verdict == Verdict::Error;
+        if failed && !account.status().health.failed {
+            let reason = account.status().last_error.as_ref().map(|(_, message)| message.clone());
+            tracing::warn!(account = account.config.name, reason, "a health poll failed");
+        }
         {
             let mut status = account.status();
             status.health.first_done = true;
-            status.health.failed = done.is_err() || verdict == Verdict::Error;
+            status.health.failed = failed;
             if done.is_ok() {
                 status.health.last_success = if whole { Some(now) } else { status.health.last_success };
                 status.health.last_check = Some(Arc::new(check));

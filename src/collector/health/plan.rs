@@ -22,6 +22,10 @@ pub struct Pace {
     pub interval: Duration,
 }
 
+/// How long a round waits for a number that hangs, however long the interval: by then every retry of the
+/// defaults has timed out, and somebody may be waiting for the check.
+const LONGEST: Duration = Duration::from_secs(180);
+
 /// A number that may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -48,7 +52,7 @@ impl Pace {
 
     /// How long a round waits for its answers.
     pub fn patience(&self, numbers: usize) -> Duration {
-        self.interval.max(self.spread(numbers) + PATIENCE)
+        self.interval.min(LONGEST).max(self.spread(numbers) + PATIENCE)
     }
 
     /// How long it takes until each of so many numbers was asked.
@@ -116,6 +120,9 @@ mod tests {
         assert_eq!((PUBLISHED.room(), PUBLISHED.urgent(0)), (38, 3));
         assert_eq!(PUBLISHED.cycle(10), Duration::from_secs(60));
         assert_eq!(PUBLISHED.stale_after(10), Duration::from_secs(180));
+        assert_eq!(PUBLISHED.patience(10), Duration::from_secs(60));
+        let hourly = Pace { interval: Duration::from_secs(3600), ..PUBLISHED };
+        assert_eq!((hourly.patience(10).as_secs(), hourly.patience(500).as_secs()), (180, 760));
         assert!(PUBLISHED.cycle(500) <= Duration::from_secs(900), "{:?}", PUBLISHED.cycle(500));
         let often = Pace { per_minute: 40, interval: Duration::from_secs(1) };
         assert_eq!(often.room(), 1);

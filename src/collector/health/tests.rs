@@ -95,6 +95,19 @@ async fn what_does_not_answer_is_an_error_and_no_success_and_does_not_hold_up_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_the_only_number_hangs_no_round_is_a_success() {
+    let mut trial = Trial::new(1).await;
+    trial.exotel().numbers[0].takes = Duration::from_secs(10_000);
+    trial.start();
+    sleep(Duration::from_secs(1000)).await;
+    let [ok, warning, critical, error] = trial.verdicts();
+    assert_eq!((ok, warning, critical), (0, 0, 0));
+    assert!((14..=17).contains(&error), "{error} rounds");
+    assert_eq!(trial.account.status().health.last_success, Some(START), "the first start");
+    assert!(trial.exotel().asked.len() < 35, "a retry in half a minute, and none beside it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_list_the_check_says_so_and_with_none_all_is_well() {
     let mut trial = Trial::new(0).await;
     trial.exotel().list_status = Some(403);

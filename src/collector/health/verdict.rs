@@ -34,7 +34,11 @@ impl Findings<'_> {
         let states = |way| self.known.iter().map(move |(_, r)| r.state(way)).filter(|s| *s != State::Unknown);
         let all_out = |way| states(way).count() > 0 && states(way).all(|s| s == State::Outage);
         let nothing_known = self.listed > 0 && Way::ALL.iter().all(|way| states(*way).count() == 0);
-        let verdict = if Way::ALL.into_iter().any(all_out) {
+        // What was known before is no finding of this round.
+        let silent = self.failed.as_ref().is_some_and(|(failed, _)| *failed >= self.asked);
+        let verdict = if silent {
+            Verdict::Error
+        } else if Way::ALL.into_iter().any(all_out) {
             Verdict::Critical
         } else if incoming.len() + outgoing.len() > 0 {
             Verdict::Warning
@@ -43,7 +47,7 @@ impl Findings<'_> {
         } else {
             Verdict::Ok
         };
-        let told = !nothing_known && (self.listed > 0 || self.is_whole());
+        let told = !nothing_known && !silent && (self.listed > 0 || self.is_whole());
         HealthCheck {
             id: 0,
             at: now,
@@ -123,6 +127,9 @@ mod tests {
         some.known = findings(&[("a", Outage, Active), ("b", Active, Active)]).known;
         assert_eq!(verdict(&some), (Verdict::Warning, 1, 0));
         assert!(!some.is_whole());
+        some.failed = Some((3, "GET exophone: 500".into()));
+        let check = some.check(Timestamp(7));
+        assert_eq!((check.verdict, check.incoming), (Verdict::Error, None), "nothing was found out");
 
         let none = Findings { no_list: Some("401".into()), ..Findings::default() };
         let check = none.check(Timestamp(7));

@@ -53,6 +53,19 @@ struct Inner {
     calls: Vec<Value>,
     twist: Option<Twist>,
     requests: usize,
+    health: Health,
+}
+
+/// What is said of the connectivity of its one ExoPhone.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Health {
+    /// Both directions are well.
+    #[default]
+    Active,
+    /// Exotel's words for incoming and outgoing calls.
+    Says(&'static str, &'static str),
+    /// Nothing: status 500.
+    Broken,
 }
 
 /// The running fake.
@@ -108,6 +121,11 @@ impl Fake {
         let mut inner = self.lock();
         inner.requests = 0;
         inner.twist = Some(Box::new(twist));
+    }
+
+    /// From now on the ExoPhone is in this state.
+    pub(crate) fn set_health(&self, health: Health) {
+        self.lock().health = health;
     }
 
     /// From now on the truth.
@@ -199,10 +217,17 @@ async fn exophones() -> Response {
     axum::Json(json!({"page": 0, "page_size": 50, "incoming_phone_numbers": [number]})).into_response()
 }
 
-async fn exophone(Path((_, number)): Path<(String, String)>) -> Response {
-    let side =
-        json!({"status": "active", "last_check_time": "2026-01-01T00:00:00Z", "alternate_exophone": null});
-    let connectivity = json!({"incoming_call": side, "outgoing_call": side});
+async fn exophone(
+    State(inner): State<Arc<Mutex<Inner>>>,
+    Path((_, number)): Path<(String, String)>,
+) -> Response {
+    let (incoming, outgoing) = match inner.lock().expect("an unbroken fake").health {
+        Health::Active => ("active", "active"),
+        Health::Says(incoming, outgoing) => (incoming, outgoing),
+        Health::Broken => return (StatusCode::INTERNAL_SERVER_ERROR, "boom").into_response(),
+    };
+    let side = |status| json!({"status": status, "last_check_time": "2026-01-01T00:00:00Z", "alternate_exophone": null});
+    let connectivity = json!({"incoming_call": side(incoming), "outgoing_call": side(outgoing)});
     axum::Json(json!({"sid": number, "phone_number": "+918000000011", "connectivity": connectivity}))
         .into_response()
 }
