@@ -11,7 +11,7 @@ use exotel_exporter::model::{
     AccountId, Directory, RunStatus, Slice, SyncRun, SyncState, Timestamp, UtcOffset, WallTime,
 };
 use exotel_exporter::reconcile::Origin;
-use exotel_exporter::settle::Rules;
+use exotel_exporter::settle::{Callbacks, Rules};
 use exotel_exporter::store::{Held, Operation, Options, Store, Wants, WriteSet};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;

@@ -78,6 +78,12 @@ fn account(section: Section<'_>) -> Account {
     expected_webhooks(&section, &mut account);
     if let Some(directions) = section.list("expected_callbacks", text_as(values::direction)) {
         account.expected_callbacks = directions;
+        if !account.expected_webhooks.iter().any(|kind| kind == "calls" || kind == "passthru") {
+            section.warn(
+                "expected_callbacks",
+                "without effect: expected_webhooks names neither calls nor passthru",
+            );
+        }
     }
     exophones(&section, &mut account);
     section.set("background_share", &mut account.background_share, share);

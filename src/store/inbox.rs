@@ -22,8 +22,8 @@ use super::{Error, Held, Store, writer};
 use crate::metrics::StoreMetrics;
 use crate::model::{AccountId, CallRecord, Direction, Sid, Task, Timestamp, Unlisted, WallTime};
 
-/// Entries kept at most, the newest: 24 MB of memory. Without reading of calls nothing else would ever take
-/// an entry away before its retention; with it, this is a day of a million calls.
+/// Entries of an account kept at most, the newest: 24 MB of memory. Without reading of calls nothing else
+/// would take an entry away before its retention; with it, this is a day of a million calls.
 const MOST: u64 = if cfg!(test) { 50 } else { 1_000_000 };
 /// Entries removed in one transaction.
 const PIECE: usize = if cfg!(test) { 7 } else { 2_000 };
@@ -257,11 +257,11 @@ impl Engine {
             for row in table.range::<&[u8]>(first.as_slice()..last.as_slice())?.take(PIECE) {
                 keys.push(row?.0.value().to_vec());
             }
-            let surplus = usize::try_from(table.len()?.saturating_sub(MOST)).unwrap_or(usize::MAX);
-            if keys.len() < surplus.min(PIECE) {
-                keys.clear();
+            if keys.is_empty() && table.len()? > MOST {
                 let end = time_key(account, WallTime(i64::from(u32::MAX)));
-                for row in table.range::<&[u8]>(first.as_slice()..end.as_slice())?.take(surplus.min(PIECE)) {
+                let rows = || table.range::<&[u8]>(first.as_slice()..end.as_slice());
+                let surplus = (rows()?.count() as u64).saturating_sub(MOST);
+                for row in rows()?.take(usize::try_from(surplus).map_or(PIECE, |n| n.min(PIECE))) {
                     keys.push(row?.0.value().to_vec());
                 }
             }
@@ -310,7 +310,8 @@ impl Store {
             .await?;
             let Ok(removed) = counted.recv() else { return Err(Error::Closed) };
             self.shared.metrics.pruned("inbox", removed as u64);
-            if removed < PIECE {
+            // Less than a piece is the end of what is too old; what is too much follows in a round of its own.
+            if removed == 0 {
                 return Ok(());
             }
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::load;
 use crate::config::{PageExophones, Privacy};
+use crate::model::Direction;
 use crate::test_files;
 
 fn files(folder: &str) -> Vec<PathBuf> {
@@ -57,6 +58,7 @@ fn every_key_reaches_its_field() {
     assert_eq!(account.api_key.expose(), "key-from-file");
     assert_eq!(account.api_token.expose(), "token-from-file");
     assert_eq!(account.webhook_secrets.len(), 2);
+    assert_eq!(account.expected_callbacks, [Direction::Inbound, Direction::OutboundApi]);
     assert_eq!(account.exophones["+918000000011"], "sales");
     assert_eq!(config.accounts[1].name, "acme2");
     assert_eq!(config.accounts[1].page_exophones, PageExophones::None);
