@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::collector::calls::Wishes;
 use crate::collector::{Account, calls, details, exophones, tasks};
-use crate::config::Config;
+use crate::config::{Config, Sockets};
 use crate::exotel::{Client, ClientOptions, Ledger, Transport};
 use crate::metrics::api::ApiMetrics;
 use crate::metrics::calls::Calls;
@@ -23,7 +23,8 @@ use crate::model::Clock;
 use crate::picture;
 use crate::store::{self, Store};
 use crate::upkeep;
-use crate::web::{self, Lifecycle, Listeners, Web};
+use crate::web::access::{Guard, Scheme, WebConfig, api_fallback};
+use crate::web::{self, Lifecycle, Listeners, Sites, Web};
 
 /// Tasks that do not end within this time after the signal are left behind; what they had stored is stored.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -37,7 +38,8 @@ pub struct App {
     store: Store,
     accounts: Vec<(Arc<Account>, Wishes)>,
     listeners: Listeners,
-    router: axum::Router,
+    access: Option<WebConfig>,
+    sites: Sites,
 }
 
 impl App {
@@ -87,20 +89,38 @@ impl App {
         metrics.register_collector(Sync::new(view));
         let metrics = Arc::new(metrics);
         metrics.exporter.config_applied(clock.now());
-        let listeners = Listeners::bind(&config.web.listen).await?;
-        let router = Web {
+        let access = config.web.config_file.as_deref().map(WebConfig::load).transpose()?;
+        let guard = Guard::new(&config.api).context("the key of the API")?;
+        let listeners = match config.web.sockets {
+            Sockets::Own => Listeners::bind(&config.web.listen, &config.web.webhook_listen).await?,
+            Sockets::Systemd => web::activated()?,
+        };
+        let sites = Web {
             metrics: Arc::clone(&metrics),
             status: picture::status(Arc::clone(&metrics), store.clone(), shown, clock.clone()),
             telemetry_path: config.web.telemetry_path.clone(),
             lifecycle: Lifecycle::Disabled,
+            access: access.clone(),
+            api: api_fallback(&guard),
+            webhooks: axum::Router::new(),
         }
-        .router();
-        Ok(Self { config, clock, metrics, store, accounts, listeners, router })
+        .sites();
+        Ok(Self { config, clock, metrics, store, accounts, listeners, access, sites })
     }
 
     /// Addresses that are listened on, with the port the system chose where 0 was asked for.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.addresses()
+    }
+
+    /// Addresses that take webhooks alone, likewise.
+    pub fn webhook_addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.webhook_addresses()
+    }
+
+    /// How the listeners speak.
+    pub fn scheme(&self) -> Scheme {
+        self.access.as_ref().map_or(Scheme::Http, WebConfig::scheme)
     }
 
     /// The accounts at work, for whoever runs the agent inside another program.
@@ -115,7 +135,7 @@ impl App {
 
     /// Runs until `shutdown`; returns when the last write is done.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { config, clock, metrics, store, accounts, listeners, router } = self;
+        let Self { config, clock, metrics, store, accounts, listeners, access, sites } = self;
         let tracker = TaskTracker::new();
         let keeper = Keeper { tracker: &tracker, shutdown: &shutdown, metrics: &metrics.exporter };
         for (account, wishes) in &accounts {
@@ -141,7 +161,7 @@ impl App {
         keeper.keep("upkeep", &upkeep, upkeep::run);
         tracker.close();
         metrics.exporter.set_ready();
-        web::serve(listeners, router, shutdown.clone()).await;
+        web::serve(listeners, sites, access, shutdown.clone()).await;
         // The listeners end only on shutdown; should they ever end otherwise, everything stops with them.
         shutdown.cancel();
         metrics.exporter.set_not_ready();

@@ -1,36 +1,30 @@
 //! Listeners and connections. No client can hold the server: each connection has bounds on the time for
-//! a request's head and for a stalled answer, and when too many are open the one that has been silent
-//! longest makes room.
+//! a handshake, a request's head, its body and a stalled answer, and when too many are open, one of
+//! whoever holds the most makes room: the one that has been silent longest.
 
+mod activation;
+mod body;
+mod connection;
 mod impatient;
 mod seats;
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::Service;
 
-use self::impatient::Impatient;
-use self::seats::{Seat, Seats};
+use self::seats::Seats;
+use super::access::{Door, WebConfig};
 
-/// From a connection's opening, or its last answer, to the end of the next request's head. Longer than
-/// most scrape intervals, so that Prometheus keeps its connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of a request's head, and of what is read and written at a time.
-const BUFFER: usize = 32 * 1024;
-/// Open connections of all listeners; half of the usual limit of 1,024 descriptors.
+pub use self::activation::{ActivationError, activated};
+
+/// Open connections of all listeners; half of the usual limit of 1,024 descriptors. Where webhooks have
+/// listeners of their own, pages and webhooks have half of them each: neither can keep the other out.
 const MAX_CONNECTIONS: usize = 512;
 /// For requests in flight when the program stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -39,7 +33,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Sockets that listen but do not yet answer.
 #[derive(Debug)]
-pub struct Listeners(Vec<TcpListener>);
+pub struct Listeners(Vec<(TcpListener, Door)>);
+
+/// What is served.
+#[derive(Clone, Debug)]
+pub struct Sites {
+    /// On `web.listen`.
+    pub pages: Router,
+    /// On `web.webhook_listen`.
+    pub webhooks: Router,
+}
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -56,36 +59,66 @@ impl Listeners {
     ///
     /// # Errors
     /// The first address that cannot be had; none is left open then.
-    pub async fn bind(addresses: &[SocketAddr]) -> Result<Self, BindError> {
-        let mut listeners = Vec::with_capacity(addresses.len());
-        for &address in addresses {
-            let bound = TcpListener::bind(address).await;
-            listeners.push(bound.map_err(|source| BindError { address, source })?);
+    pub async fn bind(pages: &[SocketAddr], webhooks: &[SocketAddr]) -> Result<Self, BindError> {
+        let mut listeners = Self(Vec::with_capacity(pages.len() + webhooks.len()));
+        for (addresses, door) in [(pages, Door::Pages), (webhooks, Door::Webhooks)] {
+            for &address in addresses {
+                let bound = TcpListener::bind(address).await;
+                listeners.0.push((bound.map_err(|source| BindError { address, source })?, door));
+            }
         }
-        Ok(Self(listeners))
+        Ok(listeners)
     }
 
-    /// The addresses as they are bound.
+    /// The addresses of pages and metrics, as they are bound.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.0.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.addresses_of(Door::Pages)
+    }
+
+    /// The addresses of webhooks alone, as they are bound.
+    pub fn webhook_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses_of(Door::Webhooks)
+    }
+
+    fn addresses_of(&self, wanted: Door) -> Vec<SocketAddr> {
+        let listeners = self.0.iter().filter(|(_, door)| *door == wanted);
+        listeners.filter_map(|(listener, _)| listener.local_addr().ok()).collect()
     }
 }
 
 /// Answers on every listener until `shutdown`, then finishes the requests in flight and returns, after
 /// 3 s at the latest. Dropped, it stops as well.
-pub async fn serve(listeners: Listeners, router: Router, shutdown: CancellationToken) {
-    serve_with_room(listeners, router, shutdown, MAX_CONNECTIONS).await;
+pub async fn serve(
+    listeners: Listeners,
+    sites: Sites,
+    access: Option<WebConfig>,
+    shutdown: CancellationToken,
+) {
+    serve_with_room(listeners, sites, access, shutdown, MAX_CONNECTIONS).await;
 }
 
-async fn serve_with_room(listeners: Listeners, router: Router, shutdown: CancellationToken, room: usize) {
+async fn serve_with_room(
+    listeners: Listeners,
+    sites: Sites,
+    access: Option<WebConfig>,
+    shutdown: CancellationToken,
+    room: usize,
+) {
     let shutdown = shutdown.child_token();
     let _stop = shutdown.clone().drop_guard();
-    let seats = Arc::new(Seats::new(room));
+    let room = if listeners.0.iter().any(|(_, door)| *door == Door::Webhooks) { room / 2 } else { room };
+    let (pages, webhooks) = (Arc::new(Seats::new(room)), Arc::new(Seats::new(room)));
     let tasks = TaskTracker::new();
     let cut = CancellationToken::new();
-    for listener in listeners.0 {
+    for (listener, door) in listeners.0 {
+        let (router, seats) = match door {
+            Door::Pages => (&sites.pages, &pages),
+            Door::Webhooks => (&sites.webhooks, &webhooks),
+        };
         let server = Server {
             router: router.clone(),
+            door,
+            access: access.clone(),
             seats: seats.clone(),
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
@@ -105,6 +138,8 @@ async fn serve_with_room(listeners: Listeners, router: Router, shutdown: Cancell
 #[derive(Clone)]
 struct Server {
     router: Router,
+    door: Door,
+    access: Option<WebConfig>,
     seats: Arc<Seats>,
     tasks: TaskTracker,
     /// Finish, then close.
@@ -121,8 +156,8 @@ impl Server {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => {
-                    let seat = self.seats.enter(&self.cut);
+                Ok((stream, peer)) => {
+                    let seat = self.seats.enter(peer.ip(), &self.cut);
                     self.tasks.spawn(self.clone().connection(stream, seat));
                 }
                 // One client that gave up is no reason to pause.
@@ -134,49 +169,17 @@ impl Server {
             }
         }
     }
-
-    async fn connection(self, stream: TcpStream, seat: Seat) {
-        // Without it small answers may wait for an acknowledgement; a failure costs only that.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY cannot be set");
-        }
-        let service = service_fn(|request: Request<Incoming>| {
-            seat.touch();
-            let answer = self.router.clone().call(request);
-            async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(Impatient::new(stream)), service);
-        tokio::pin!(connection);
-        let mut finishing = false;
-        loop {
-            tokio::select! {
-                ended = connection.as_mut() => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "a connection ended early");
-                    }
-                    return;
-                }
-                () = self.shutdown.cancelled(), if !finishing => {
-                    finishing = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                () = seat.leave.cancelled() => return,
-            }
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::connection::{BUFFER, HEAD_TIMEOUT};
     use super::*;
     use axum::routing::get;
     use bytes::Bytes;
     use std::time::Instant;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
     use tokio::task::JoinHandle;
 
     const LOCALHOST: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -191,10 +194,11 @@ mod tests {
     const ROOM: usize = 8;
 
     async fn start(router: Router) -> Running {
-        let listeners = Listeners::bind(&[LOCALHOST]).await.unwrap();
+        let listeners = Listeners::bind(&[LOCALHOST], &[]).await.unwrap();
         let address = listeners.addresses()[0];
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(serve_with_room(listeners, router, shutdown.clone(), ROOM));
+        let sites = Sites { pages: router, webhooks: Router::new() };
+        let task = tokio::spawn(serve_with_room(listeners, sites, None, shutdown.clone(), ROOM));
         Running { address, shutdown, task }
     }
 
@@ -224,9 +228,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_in_use_is_named() {
-        let first = Listeners::bind(&[LOCALHOST]).await.unwrap();
+        let first = Listeners::bind(&[LOCALHOST], &[]).await.unwrap();
         let taken = first.addresses()[0];
-        let error = Listeners::bind(&[LOCALHOST, taken]).await.unwrap_err();
+        let error = Listeners::bind(&[LOCALHOST, taken], &[]).await.unwrap_err();
         assert_eq!(error.address, taken);
         assert!(error.to_string().starts_with(&format!("cannot listen on {taken}: ")), "{error}");
     }
