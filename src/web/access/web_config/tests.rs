@@ -148,7 +148,8 @@ async fn status(config: &WebConfig, credentials: Option<&str>) -> u16 {
 
 #[tokio::test]
 async fn a_password_is_asked_for_as_the_toolkit_asks() {
-    let config = File::new(&user("alice", "sesame")).load();
+    let file = File::new(&user("alice", "sesame"));
+    let config = file.load();
     let answer = ask(&config, None).await;
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(answer.headers()[header::WWW_AUTHENTICATE], "Basic");
@@ -197,7 +198,8 @@ async fn a_file_that_becomes_faulty_closes_the_door_until_it_is_mended() {
 #[tokio::test]
 async fn headers_stand_on_every_answer_over_our_own() {
     let text = user("alice", "a") + "http_server_config:\n  headers:\n    X-Frame-Options: sameorigin\n    Strict-Transport-Security: max-age=600\n";
-    let config = File::new(&text).load();
+    let file = File::new(&text);
+    let config = file.load();
     for credentials in [None, Some("alice:a")] {
         let answer = ask(&config, credentials).await;
         assert_eq!(answer.headers()[header::X_FRAME_OPTIONS], "sameorigin");
@@ -207,7 +209,8 @@ async fn headers_stand_on_every_answer_over_our_own() {
 
 #[tokio::test]
 async fn the_rate_limit_lets_a_burst_through_and_no_more() {
-    let config = File::new("rate_limit: {interval: 1h, burst: 3}").load();
+    let file = File::new("rate_limit: {interval: 1h, burst: 3}");
+    let config = file.load();
     let mut statuses = Vec::new();
     for _ in 0..5 {
         statuses.push(status(&config, None).await);
