@@ -6,9 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{
-    Accounts, Config, Faults, Loaded, LogFormat, Overrides, Sockets, Sources, values,
-};
+use crate::config::{Accounts, Config, Faults, Loaded, LogFormat, Overrides, Sockets, Sources, values};
 
 /// Flags that stand before or after any command.
 #[derive(Args, Clone, Debug, Default)]

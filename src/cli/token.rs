@@ -19,7 +19,7 @@ Example:
 /// Arguments of `token`.
 #[derive(Args, Clone, Debug)]
 pub struct TokenArgs {
-    /// What the token allows: super_admin, admin or manager
+    /// What the token allows: `super_admin`, `admin` or `manager`
     #[arg(long, value_name = "ROLE")]
     pub role: Role,
     /// How long it is valid: 30m, 24h, 90d
@@ -27,13 +27,15 @@ pub struct TokenArgs {
     pub ttl: Duration,
 }
 
-/// Prints the token alone, so that a script can take it as it is; warnings go to standard error.
+/// Prints the token alone, so that a script can take it as it is.
 pub(super) fn run(flags: &Flags, args: &TokenArgs) -> anyhow::Result<ExitCode> {
     let loaded = flags.load(Accounts::Optional)?;
-    for warning in &loaded.warnings {
-        eprintln!("warning: {warning}");
-    }
-    let token = issue(&loaded.config.api, args.role, args.ttl, Clock::system().now())?;
+    let token = issue(&loaded.config.api, args.role, args.ttl, Clock::system().now()).inspect_err(|_| {
+        // One of them may tell why there is no key.
+        for warning in &loaded.warnings {
+            eprintln!("warning: {warning}");
+        }
+    })?;
     say(&format!("{token}\n"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -110,7 +110,7 @@ pub fn check_telemetry_path(path: &str) -> Result<(), String> {
 impl Web {
     /// Every route; see the table above.
     pub fn sites(mut self) -> Sites {
-        let (api, webhooks) = (std::mem::take(&mut self.api), std::mem::take(&mut self.webhooks));
+        let (mut api, webhooks) = (std::mem::take(&mut self.api), std::mem::take(&mut self.webhooks));
         let access = self.access.clone();
         let web = Arc::new(self);
         // Compression costs more than it saves on the short answers.
@@ -121,28 +121,30 @@ impl Web {
             .route("/style.css", get(style))
             .layer(CompressionLayer::new().quality(CompressionLevel::Fastest));
         // What does not exist is guarded too, so that nobody learns from outside what does.
-        let mut guarded =
-            long.route("/-/reload", post(reload).put(reload)).fallback(not_found).with_state(web.clone());
+        let mut guarded = long
+            .route("/-/reload", post(reload).put(reload))
+            .fallback(not_found)
+            .method_not_allowed_fallback(method_not_allowed)
+            .with_state(web.clone());
         let open = Router::new()
             .route("/-/healthy", get(|| async { "exotel-exporter is Healthy.\n" }))
             .route("/-/ready", get(ready))
+            .method_not_allowed_fallback(method_not_allowed)
             .with_state(web);
-        let mut api = api;
         if let Some(access) = &access {
             guarded = access.guard(guarded);
             api = access.limit(api);
         }
         let finish = |routes: Router| {
-            let routes = routes
-                .method_not_allowed_fallback(method_not_allowed)
-                .layer(DefaultBodyLimit::max(BODY_LIMIT))
-                .layer(map_response(guard));
+            let routes = routes.layer(map_response(guard));
             match &access {
                 Some(access) => access.dress(routes),
                 None => routes,
             }
         };
-        let pages = guarded.merge(open).merge(api).merge(webhooks.clone());
+        // Webhooks are larger and bring limits of their own.
+        let pages =
+            guarded.merge(open).merge(api).layer(DefaultBodyLimit::max(BODY_LIMIT)).merge(webhooks.clone());
         Sites { pages: finish(pages), webhooks: finish(webhooks.fallback(no_webhook)) }
     }
 

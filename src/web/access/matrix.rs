@@ -66,7 +66,10 @@ pub(crate) fn holds(routes: &Router, api: &Api, rows: &[Row]) -> impl Future<Out
                     let body = to_bytes(answer.into_body(), 4096).await.unwrap();
                     let body: Value = serde_json::from_slice(&body).unwrap();
                     assert_eq!(body["statusCode"], expected.as_u16(), "{what}");
-                    assert!(body["message"].is_string() && body["error"]["code"].is_string(), "{what}: {body}");
+                    assert!(
+                        body["message"].is_string() && body["error"]["code"].is_string(),
+                        "{what}: {body}"
+                    );
                 }
                 None => {
                     let past = ![StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);

@@ -13,7 +13,7 @@ pub(crate) mod matrix;
 mod refusal;
 mod web_config;
 
-pub use self::jwt::{api_fallback, Caller, Guard, KeyError, Role, TokenError, check_key, issue};
+pub use self::jwt::{Caller, Guard, KeyError, Role, TokenError, api_fallback, check_key, issue};
 pub use self::refusal::Refusal;
 pub(in crate::web) use self::web_config::Door;
 pub use self::web_config::{Scheme, WebConfig, check};

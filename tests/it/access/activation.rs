@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use super::{PASSWORD, quiet, users, write};
 use super::curl::curl;
+use super::{PASSWORD, quiet, users, write};
 use crate::support::process::Process;
 use crate::support::tools::python;
 use crate::support::{ensure, eventually, free_port, secs};

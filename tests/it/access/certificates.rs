@@ -26,7 +26,11 @@ impl Certificates {
         made.sign("client", Some("ca"), &[names, "extendedKeyUsage=clientAuth"]);
         made.sign("for-servers", Some("ca"), &["extendedKeyUsage=serverAuth"]);
         made.sign("stranger", None, AUTHORITY);
-        made.sign("self", None, &["basicConstraints=critical,CA:TRUE", "subjectAltName=DNS:self.example.com"]);
+        made.sign(
+            "self",
+            None,
+            &["basicConstraints=critical,CA:TRUE", "subjectAltName=DNS:self.example.com"],
+        );
         made
     }
 

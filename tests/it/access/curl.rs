@@ -16,6 +16,7 @@ pub(super) struct Seen {
     /// Body of the answer.
     pub(super) body: String,
     /// What curl complained about.
+    #[allow(dead_code, reason = "told by assertions that fail")]
     pub(super) fault: String,
 }
 
@@ -25,7 +26,17 @@ const MARK: &str = "\n---- curl ----";
 /// Runs curl; no proxy, no configuration of the user.
 pub(super) fn curl(arguments: &[&str]) -> Seen {
     let mut command = Command::new("curl");
-    command.args(["-q", "--silent", "--show-error", "--noproxy", "*", "--max-time", "20", "--dump-header", "-"]);
+    command.args([
+        "-q",
+        "--silent",
+        "--show-error",
+        "--noproxy",
+        "*",
+        "--max-time",
+        "20",
+        "--dump-header",
+        "-",
+    ]);
     command.args(["--write-out", &format!("{MARK}%{{http_code}} %{{http_version}}")]).args(arguments);
     let finished = run(command);
     let (answer, figures) = finished.stdout.rsplit_once(MARK).unwrap_or_default();
@@ -44,6 +55,10 @@ impl Seen {
     /// The value of a header, its name in small letters; empty without one.
     pub(super) fn header(&self, name: &str) -> &str {
         let lines = self.head.lines().filter_map(|line| line.split_once(':'));
-        lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next().unwrap_or("")
+        lines
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
+            .next()
+            .unwrap_or("")
     }
 }

@@ -74,7 +74,10 @@ fn a_password_that_changes_is_asked_for_at_the_next_request() {
     let metrics = format!("{}/metrics", agent.base);
     let ask = |password: &str| curl(&["--user", &format!("prometheus:{password}"), &metrics]).status;
     assert_eq!((ask(PASSWORD), ask("other")), (200, 401));
-    write(&setup.path(), &format!("basic_auth_users: {{prometheus: {}}}\n", bcrypt::hash("other", 4).unwrap()));
+    write(
+        &setup.path(),
+        &format!("basic_auth_users: {{prometheus: {}}}\n", bcrypt::hash("other", 4).unwrap()),
+    );
     assert_eq!((ask(PASSWORD), ask("other")), (401, 200));
 }
 

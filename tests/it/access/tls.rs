@@ -16,7 +16,10 @@ fn serial(folder: &Certificates, file: &str) -> String {
 fn served(agent: &crate::support::agent::Agent) -> String {
     let mut command = std::process::Command::new("sh");
     let address = agent.base.replace("http://", "");
-    command.args(["-c", &format!("openssl s_client -connect {address} 2>/dev/null | openssl x509 -noout -serial")]);
+    command.args([
+        "-c",
+        &format!("openssl s_client -connect {address} 2>/dev/null | openssl x509 -noout -serial"),
+    ]);
     crate::support::process::run(command).stdout.trim().trim_start_matches("serial=").to_owned()
 }
 
@@ -47,7 +50,10 @@ fn a_certificate_that_fits_no_key_refuses_connections_until_it_is_mended() {
     std::fs::copy(made.path("ca.key"), made.path("server.key")).unwrap();
     assert_eq!(trusting(&made, &[&metrics]).status, 0);
     let log = agent.process.log();
-    assert!(log.contains("web configuration is faulty") && log.contains("expected the key of the certificate"), "{log}");
+    assert!(
+        log.contains("web configuration is faulty") && log.contains("expected the key of the certificate"),
+        "{log}"
+    );
     std::fs::write(made.path("server.key"), right).unwrap();
     assert_eq!(trusting(&made, &[&metrics]).status, 200);
 }
@@ -83,9 +89,8 @@ fn no_scrape_fails_while_certificates_and_passwords_are_renewed() {
 
 #[test]
 fn a_client_is_known_by_any_name_of_its_certificate() {
-    let wanted = |name: &str| {
-        tls(&["client_ca_file: ca.crt", "client_auth_type: RequireAndVerifyClientCert", name])
-    };
+    let wanted =
+        |name: &str| tls(&["client_ca_file: ca.crt", "client_auth_type: RequireAndVerifyClientCert", name]);
     let (setup, made) = guarded(&wanted("client_allowed_sans: [nobody]"));
     let agent = start(&setup);
     let metrics = format!("{}/metrics", https(&agent));
@@ -122,7 +127,8 @@ fn http2_is_spoken_over_tls_and_serves_many_at_once() {
     arguments.extend(["--output", "/dev/null", &many]);
     let seen = trusting(&made, &arguments);
     assert_eq!((seen.status, seen.version.as_str()), (200, "2"), "{seen:?}");
-    let seen = trusting(&made, &["--http2", "--header", &format!("X-Long: {}", "x".repeat(60_000)), &metrics]);
+    let seen =
+        trusting(&made, &["--http2", "--header", &format!("X-Long: {}", "x".repeat(60_000)), &metrics]);
     assert_ne!(seen.status, 200, "a head without end is refused: {seen:?}");
     assert_eq!(trusting(&made, &[&metrics]).status, 200);
 }

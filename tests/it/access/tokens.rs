@@ -32,7 +32,8 @@ fn through() -> (u16, String) {
 
 #[test]
 fn the_command_prints_a_token_that_the_agent_takes() {
-    let setup = quiet().with("api", json!({"jwt_secret": SECRET, "jwt_issuer": "us", "jwt_audience": "them"}));
+    let setup =
+        quiet().with("api", json!({"jwt_secret": SECRET, "jwt_issuer": "us", "jwt_audience": "them"}));
     let agent = start(&setup);
     for arguments in [&["token", "--role", "manager"][..], &["token", "--role=super_admin", "--ttl=1m"]] {
         let finished = setup.finish(arguments);
@@ -75,7 +76,10 @@ fn a_short_secret_of_the_environment_leaves_the_agent_running_and_the_api_off() 
     let finished = run(command);
     assert_eq!(finished.code, Some(0), "{finished:?}");
     assert!(finished.stderr.contains("JWT_SECRET: expected at least 32 bytes, got 9"), "{finished:?}");
-    assert!(finished.stderr.contains("the API stays off") && !finished.stderr.contains("hush"), "{finished:?}");
+    assert!(
+        finished.stderr.contains("the API stays off") && !finished.stderr.contains("hush"),
+        "{finished:?}"
+    );
 }
 
 /// A token signed by openssl, RS256.
@@ -107,7 +111,8 @@ fn a_public_key_checks_what_its_owner_signed_and_signs_nothing() {
     assert_eq!(ask(&agent, &good), through());
     let old = signed_by_openssl(&setup, &json!({"roles": ["admin"], "exp": now - 60}));
     assert_eq!(ask(&agent, &old), (401, "token_expired".to_owned()));
-    let shared = quiet().with("api", json!({"jwt_secret": SECRET})).finish(&["token", "--role", "admin"]).stdout;
+    let shared =
+        quiet().with("api", json!({"jwt_secret": SECRET})).finish(&["token", "--role", "admin"]).stdout;
     assert_eq!(ask(&agent, shared.trim()), (401, "token_algorithm".to_owned()));
     refused(&setup.finish(&["token", "--role", "admin"]), "a public key cannot sign");
 }

@@ -22,10 +22,10 @@ impl Node {
     fn start(folder: &std::path::Path) -> Self {
         let address = format!("127.0.0.1:{}", free_port());
         let mut command = Command::new(node_exporter());
-        command.current_dir(folder).args(["--collector.disable-defaults", "--collector.time"]).args([
-            "--web.config.file=web.yml".to_owned(),
-            format!("--web.listen-address={address}"),
-        ]);
+        command
+            .current_dir(folder)
+            .args(["--collector.disable-defaults", "--collector.time"])
+            .args(["--web.config.file=web.yml".to_owned(), format!("--web.listen-address={address}")]);
         let mut process = Process::start("node exporter", command);
         eventually(secs(20), "the node exporter listens", || {
             process.must_run();
@@ -75,8 +75,7 @@ fn tried(scheme: &'static str, arguments: &[&str], status: u16) -> (&'static str
 
 fn cases(made: &Certificates) -> Vec<Case> {
     let right = format!("prometheus:{PASSWORD}");
-    let shown = |name| made.shown(name);
-    let with = |name: &str, status| ("https", shown(name).to_vec(), status);
+    let with = |name: &str, status| ("https", made.shown(name).to_vec(), status);
     let by_authority = ["client_ca_file: ca.crt", "client_auth_type: RequireAndVerifyClientCert"];
     vec![
         Case {
@@ -93,7 +92,9 @@ fn cases(made: &Certificates) -> Vec<Case> {
             ],
         },
         Case {
-            web_config: tls(&[]) + &users() + "http_server_config:\n  headers: {Strict-Transport-Security: max-age=60, X-XSS-Protection: 0}\n",
+            web_config: tls(&[])
+                + &users()
+                + "http_server_config:\n  headers: {Strict-Transport-Security: max-age=60, X-XSS-Protection: 0}\n",
             tries: vec![
                 tried("https", &[], 401),
                 tried("https", &["--user", &right], 200),
@@ -109,7 +110,10 @@ fn cases(made: &Certificates) -> Vec<Case> {
             tries: vec![tried("https", &[], 200), tried("https", &["--tls-max", "1.2"], 0)],
         },
         Case {
-            web_config: tls(&["max_version: TLS12", "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]"]),
+            web_config: tls(&[
+                "max_version: TLS12",
+                "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]",
+            ]),
             tries: vec![
                 tried("https", &[], 200),
                 tried("https", &["--tlsv1.3"], 0),
@@ -169,9 +173,7 @@ fn a_client_sees_the_same_at_both_doors() {
         let flag = format!("--web.config.file={}", folder.path().join("web.yml").display());
         let ours = Process::start("exotel-exporter", setup.command(&["run", &flag]));
         let our_address = setup.base().replace("http://", "");
-        eventually(secs(20), "ours listens", || {
-            ensure(ours.log().contains("msg=listening"), || ours.log())
-        });
+        eventually(secs(20), "ours listens", || ensure(ours.log().contains("msg=listening"), || ours.log()));
         for (scheme, arguments, status) in &case.tries {
             let ask = |address: &str| {
                 let url = format!("{scheme}://{address}/metrics");
@@ -196,7 +198,9 @@ fn a_file_that_becomes_faulty_is_answered_as_the_node_exporter_does() {
     let node = Node::start(&setup.path());
     let agent = start(&setup);
     let right = format!("prometheus:{PASSWORD}");
-    for (web_config, status) in [(users(), 200), ("basic_auth_users: [".to_owned(), 500), (String::new(), 200)] {
+    for (web_config, status) in
+        [(users(), 200), ("basic_auth_users: [".to_owned(), 500), (String::new(), 200)]
+    {
         write(&setup.path(), &web_config);
         let [theirs, own] = [format!("http://{}", node.address), agent.base.clone()]
             .map(|base| curl(&["--user", &right, &format!("{base}/metrics")]));

@@ -133,8 +133,7 @@ fn es256_is_checked_with_the_public_key() {
     use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
     let random = ring::rand::SystemRandom::new();
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-    let pair =
-        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
     let mut der = hex("3059301306072a8648ce3d020106082a8648ce3d030107034200");
     der.extend_from_slice(pair.public_key().as_ref());
     let body = base64::prelude::BASE64_STANDARD.encode(&der);
@@ -166,7 +165,9 @@ fn keys_that_cannot_check_a_token_are_refused() {
         // Ed25519.
         pem("MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="),
         // RSA of 512 bits.
-        pem("MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAK+TTlwgMRqiyZ41v9Lf3V0VTVnc7CFNZOpQpVvNMx0fhkGf0dI7a6wbpeHPDH7U5w0kZP5RAUkFPxWnYgFbFmUCAwEAAQ=="),
+        pem(
+            "MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAK+TTlwgMRqiyZ41v9Lf3V0VTVnc7CFNZOpQpVvNMx0fhkGf0dI7a6wbpeHPDH7U5w0kZP5RAUkFPxWnYgFbFmUCAwEAAQ==",
+        ),
     ] {
         let error = check_key(&ApiKey::Public(bad.clone())).unwrap_err();
         assert!(error.to_string().contains("2048"), "{bad}");

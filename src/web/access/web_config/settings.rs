@@ -185,7 +185,8 @@ fn policy(section: &Section<'_>, word: Option<&str>, authority: bool) -> Policy 
             section.warn("client_ca_file", "missing: every client certificate is refused");
         }
         Policy::Request | Policy::RequireAny => {
-            section.warn("client_auth_type", "certificates of clients are not verified: anybody can make one");
+            section
+                .warn("client_auth_type", "certificates of clients are not verified: anybody can make one");
         }
         _ => {}
     }

@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
 use axum::routing::get;
-use axum::Router;
 use base64::Engine;
 use http::{Request, StatusCode, header};
 use tempfile::TempDir;
@@ -81,12 +81,24 @@ fn what_the_toolkit_refuses_is_refused_with_file_key_and_reason() {
         ("hello", "web.yml: expected a mapping"),
         ("a: [", "web.yml: not readable as YAML"),
         ("tls: {}", "web.yml: tls: unknown key"),
-        ("tls_server_config: {cert_filse: x}", "tls_server_config.cert_filse: unknown key; did you mean cert_file?"),
+        (
+            "tls_server_config: {cert_filse: x}",
+            "tls_server_config.cert_filse: unknown key; did you mean cert_file?",
+        ),
         ("tls_server_config: {cert_file: x}", "tls_server_config.key_file: expected a key"),
         ("tls_server_config: {key: x}", "tls_server_config.cert_file: expected a certificate"),
-        ("tls_server_config: {client_auth_type: RequireAndVerifyClientCert}", "cert_file: expected a certificate"),
-        ("tls_server_config: {cert: x, key: y, client_auth_type: Please}", "client_auth_type: expected NoClientCert"),
-        ("tls_server_config: {cert: x, key: y, client_ca_file: z}", "client_ca_file: expected client_auth_type too"),
+        (
+            "tls_server_config: {client_auth_type: RequireAndVerifyClientCert}",
+            "cert_file: expected a certificate",
+        ),
+        (
+            "tls_server_config: {cert: x, key: y, client_auth_type: Please}",
+            "client_auth_type: expected NoClientCert",
+        ),
+        (
+            "tls_server_config: {cert: x, key: y, client_ca_file: z}",
+            "client_ca_file: expected client_auth_type too",
+        ),
         ("tls_server_config: {cert_file: nowhere, key: y}", "cert_file: expected a readable file"),
         ("tls_server_config: {cert: x, key: y}", "cert_file: expected a certificate in PEM form, found none"),
         ("tls_server_config: {min_version: TLS14}", "min_version: unknown TLS version"),
@@ -197,7 +209,8 @@ async fn a_file_that_becomes_faulty_closes_the_door_until_it_is_mended() {
 
 #[tokio::test]
 async fn headers_stand_on_every_answer_over_our_own() {
-    let text = user("alice", "a") + "http_server_config:\n  headers:\n    X-Frame-Options: sameorigin\n    Strict-Transport-Security: max-age=600\n";
+    let text = user("alice", "a")
+        + "http_server_config:\n  headers:\n    X-Frame-Options: sameorigin\n    Strict-Transport-Security: max-age=600\n";
     let file = File::new(&text);
     let config = file.load();
     for credentials in [None, Some("alice:a")] {

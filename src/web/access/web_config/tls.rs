@@ -105,8 +105,9 @@ fn certified_key(
     }
     let pem = bytes(&settings.key).map_err(|reason| ("key_file", reason))?;
     // The error names no part of the key.
-    let key = PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|_| ("key_file", "expected an unencrypted private key in PEM form, found none".to_owned()))?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
+        ("key_file", "expected an unencrypted private key in PEM form, found none".to_owned())
+    })?;
     CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => {
             ("key_file", "expected the key of the certificate, got another".to_owned())

@@ -53,7 +53,8 @@ impl Users {
     pub(super) fn new(hashes: BTreeMap<String, Secret>) -> Self {
         let cost = hashes.values().filter_map(|hash| cost(hash.expose())).max().unwrap_or(10);
         // Salt and digest of random bytes: no password is known for it.
-        let nobody = Secret::new(format!("$2b${cost:02}$Y8vQxk0p3mWc7tUeJr2hLOZ1nXsBfG9dKq4aTiVyR5wEoMhPzCu6S"));
+        let nobody =
+            Secret::new(format!("$2b${cost:02}$Y8vQxk0p3mWc7tUeJr2hLOZ1nXsBfG9dKq4aTiVyR5wEoMhPzCu6S"));
         Self { hashes, nobody }
     }
 
@@ -245,9 +246,8 @@ mod tests {
 
     #[test]
     fn an_unknown_user_costs_as_much_as_the_costliest() {
-        let hashes = [("a", 4), ("b", 6)].map(|(user, cost)| {
-            (user.to_owned(), Secret::new(bcrypt::hash("x", cost).unwrap()))
-        });
+        let hashes = [("a", 4), ("b", 6)]
+            .map(|(user, cost)| (user.to_owned(), Secret::new(bcrypt::hash("x", cost).unwrap())));
         let users = Users::new(hashes.into());
         assert_eq!(cost(users.nobody.expose()), Some(6));
         check_hash(users.nobody.expose()).unwrap();

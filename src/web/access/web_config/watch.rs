@@ -178,7 +178,9 @@ impl Watch {
             looked.await.is_ok()
         };
         if !matches!(tokio::time::timeout(PATIENCE, look).await, Ok(true)) {
-            tracing::debug!("the web configuration could not be looked at in time; what was read last is used");
+            tracing::debug!(
+                "the web configuration could not be looked at in time; what was read last is used"
+            );
         }
         self.state.load_full()
     }
