@@ -66,6 +66,7 @@ fn wrong_usage_ends_with_status_2_and_help_with_0() {
         "--log.format=xml",
         "--web.listen-address=nowhere",
         "--web.telemetry-path=/api",
+        "--web.telemetry-path=/docs",
         "simulate --seed x",
         "token",
         "token --role root",

@@ -251,6 +251,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_flood_of_webhooks_keeps_no_page_waiting() {
+        let listeners = Listeners::bind(&[LOCALHOST], &[LOCALHOST]).await.unwrap();
+        let (pages, webhooks) = (listeners.addresses()[0], listeners.webhook_addresses()[0]);
+        let sites = Sites { pages: hello(), webhooks: Router::new() };
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(serve_with_room(listeners, sites, None, shutdown.clone(), ROOM));
+        let mut scraper = TcpStream::connect(pages).await.unwrap();
+        let mut flood = Vec::new();
+        for _ in 0..3 * ROOM {
+            flood.push(TcpStream::connect(webhooks).await.unwrap());
+        }
+        assert!(ask(&mut scraper).await.ends_with("hello"), "its connection is still the one from before");
+        let mut webhook = TcpStream::connect(webhooks).await.unwrap();
+        webhook.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        webhook.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404"), "pages are not served there: {answer}");
+        shutdown.cancel();
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_request_under_way_is_answered_before_the_server_ends() {
         let (started, begun) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
         let (go, begin) = (started.clone(), begun.clone());

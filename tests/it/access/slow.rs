@@ -64,6 +64,20 @@ fn half_handshakes_without_number_keep_nobody_waiting() {
 }
 
 #[test]
+fn a_handshake_that_does_not_go_on_is_cut_off_in_time() {
+    use std::io::{Read, Write};
+    let (setup, _) = guarded(&tls(&[]));
+    let agent = start(&setup);
+    let mut stream = std::net::TcpStream::connect(agent.base.replace("http://", "")).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let start = Instant::now();
+    stream.write_all(&[0x16, 0x03, 0x01]).unwrap();
+    assert_eq!(stream.read(&mut [0; 8]).unwrap_or(0), 0);
+    let waited = start.elapsed();
+    assert!((Duration::from_secs(9)..Duration::from_secs(20)).contains(&waited), "{waited:?}");
+}
+
+#[test]
 fn a_head_without_end_is_refused_and_costs_nobody_else() {
     let agent = start(&quiet());
     let metrics = format!("{}/metrics", agent.base);

@@ -17,7 +17,7 @@ use super::users::Users;
 use crate::config::{Faults, Findings, Node, Reader};
 
 /// How long a request waits for the look at the files.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A file that changed less than this ago may change again without its times showing it.
 const UNSETTLED: Duration = Duration::from_secs(1);
@@ -212,7 +212,12 @@ fn look(path: &Path, state: &ArcSwap<State>, good: &Mutex<Option<Arc<InForce>>>)
         _ => {}
     }
     if let Ok(in_force) = &new.in_force {
-        *good.lock().unwrap_or_else(PoisonError::into_inner) = Some(in_force.clone());
+        let mut good = good.lock().unwrap_or_else(PoisonError::into_inner);
+        let fixed = |one: &InForce| (one.tls.is_some(), one.rate_limit);
+        if good.as_ref().is_some_and(|before| fixed(before) != fixed(in_force)) {
+            tracing::warn!("a change of rate_limit, and of whether there is TLS at all, needs a restart");
+        }
+        *good = Some(in_force.clone());
     }
     state.store(Arc::new(new));
 }
