@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::collector::calls::Wishes;
 use crate::collector::{Account, balance, calls, details, exophones, health, messages, tasks};
-use crate::config::Config;
+use crate::config::{Config, Sockets};
 use crate::exotel::{Client, ClientOptions, Ledger, Transport};
 use crate::metrics::api::ApiMetrics;
 use crate::metrics::callbacks::Callbacks;
@@ -28,8 +28,9 @@ use crate::picture;
 use crate::receive::Receiver;
 use crate::store::{self, Store};
 use crate::upkeep;
+use crate::web::access::{Guard, Scheme, WebConfig, api_fallback};
 use crate::web::webhooks::Webhooks;
-use crate::web::{self, Lifecycle, Listeners, Web};
+use crate::web::{self, Lifecycle, Listeners, Sites, Web};
 
 /// Tasks that do not end within this time after the signal are left behind; what they had stored is stored.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -43,10 +44,8 @@ pub struct App {
     store: Store,
     accounts: Vec<(Arc<Account>, Wishes)>,
     listeners: Listeners,
-    router: axum::Router,
-    /// Those that serve webhooks alone, and what they serve.
-    webhook_listeners: Listeners,
-    webhooks: axum::Router,
+    access: Option<WebConfig>,
+    sites: Sites,
 }
 
 impl App {
@@ -106,8 +105,6 @@ impl App {
         receiver.seed(&webhook_metrics, clock.now()).await?;
         let metrics = Arc::new(metrics);
         metrics.exporter.config_applied(clock.now());
-        let listeners = Listeners::bind(&config.web.listen).await?;
-        let webhook_listeners = Listeners::bind(&config.web.webhook_listen).await?;
         let webhooks = Webhooks {
             entrances: receiver.entrances(),
             allow_from: config.webhooks.allow_from.clone(),
@@ -116,16 +113,23 @@ impl App {
             clock: clock.clone(),
         }
         .router();
-        let router = Web {
+        let access = config.web.config_file.as_deref().map(WebConfig::load).transpose()?;
+        let guard = Guard::new(&config.api).context("the key of the API")?;
+        let listeners = match config.web.sockets {
+            Sockets::Own => Listeners::bind(&config.web.listen, &config.web.webhook_listen).await?,
+            Sockets::Systemd => web::activated()?,
+        };
+        let sites = Web {
             metrics: Arc::clone(&metrics),
             status: picture::status(Arc::clone(&metrics), store.clone(), shown, clock.clone()),
             telemetry_path: config.web.telemetry_path.clone(),
             lifecycle: Lifecycle::Disabled,
+            access: access.clone(),
+            api: api_fallback(&guard),
+            webhooks,
         }
-        .router()
-        .merge(webhooks.clone());
-        let webhooks = web::webhooks::alone(webhooks);
-        Ok(Self { config, clock, metrics, store, accounts, listeners, router, webhook_listeners, webhooks })
+        .sites();
+        Ok(Self { config, clock, metrics, store, accounts, listeners, access, sites })
     }
 
     /// Addresses that are listened on, with the port the system chose where 0 was asked for.
@@ -135,12 +139,17 @@ impl App {
 
     /// The door for webhooks, for whoever runs the agent inside another program.
     pub fn webhooks(&self) -> axum::Router {
-        self.webhooks.clone()
+        self.sites.webhooks.clone()
     }
 
-    /// The same of those that serve webhooks alone.
+    /// Addresses that take webhooks alone, likewise.
     pub fn webhook_addresses(&self) -> Vec<SocketAddr> {
-        self.webhook_listeners.addresses()
+        self.listeners.webhook_addresses()
+    }
+
+    /// How the listeners speak.
+    pub fn scheme(&self) -> Scheme {
+        self.access.as_ref().map_or(Scheme::Http, WebConfig::scheme)
     }
 
     /// The accounts at work, for whoever runs the agent inside another program.
@@ -155,9 +164,7 @@ impl App {
 
     /// Runs until `shutdown`; returns when the last write is done.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { config, clock, metrics, store, accounts, .. } = self;
-        let (listeners, router) = (self.listeners, self.router);
-        let (webhook_listeners, webhooks) = (self.webhook_listeners, self.webhooks);
+        let Self { config, clock, metrics, store, accounts, listeners, access, sites } = self;
         let tracker = TaskTracker::new();
         let keeper = Keeper { tracker: &tracker, shutdown: &shutdown, metrics: &metrics.exporter };
         for (account, wishes) in &accounts {
@@ -195,10 +202,7 @@ impl App {
         keeper.keep("upkeep", &upkeep, upkeep::run);
         tracker.close();
         metrics.exporter.set_ready();
-        tokio::join!(
-            web::serve(listeners, router, shutdown.clone()),
-            web::serve(webhook_listeners, webhooks, shutdown.clone()),
-        );
+        web::serve(listeners, sites, access, shutdown.clone()).await;
         // The listeners end only on shutdown; should they ever end otherwise, everything stops with them.
         shutdown.cancel();
         metrics.exporter.set_not_ready();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{Accounts, Config, Faults, Loaded, LogFormat, Overrides, Sources, values};
+use crate::config::{Accounts, Config, Faults, Loaded, LogFormat, Overrides, Sockets, Sources, values};
 
 /// Flags that stand before or after any command.
 #[derive(Args, Clone, Debug, Default)]
@@ -21,9 +21,12 @@ pub struct Flags {
     /// Path of the metrics [default: /metrics]
     #[arg(long = "web.telemetry-path", value_name = "PATH", global = true, value_parser = values::telemetry_path)]
     pub telemetry_path: Option<String>,
-    /// TLS, passwords and headers of the listeners, in the format of the Prometheus exporter toolkit; without effect in this version
+    /// TLS, passwords and headers of the listeners, in the format of the Prometheus exporter toolkit
     #[arg(long = "web.config.file", value_name = "FILE", global = true)]
     pub web_config_file: Option<PathBuf>,
+    /// Serve on the sockets that systemd passes instead of opening some
+    #[arg(long = "web.systemd-socket", global = true)]
+    pub systemd_socket: bool,
     /// Let POST /-/reload apply a changed configuration; without effect in this version
     #[arg(long = "web.enable-lifecycle", global = true)]
     pub enable_lifecycle: bool,
@@ -62,6 +65,7 @@ impl Flags {
             telemetry_path: self.telemetry_path.clone(),
             web_config_file: self.web_config_file.clone(),
             enable_lifecycle: self.enable_lifecycle,
+            sockets: if self.systemd_socket { Sockets::Systemd } else { Sockets::Own },
             store_path: self.store_path.clone(),
             log_level: self.log_level,
             log_format: self.log_format,

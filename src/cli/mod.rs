@@ -8,6 +8,7 @@ mod simulate;
 mod store;
 #[cfg(test)]
 mod tests;
+mod token;
 pub mod version;
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ pub use demo::DemoArgs;
 pub use flags::Flags;
 pub use simulate::SimulateArgs;
 pub use store::{StoreArgs, StoreCommand};
+pub use token::TokenArgs;
 
 /// Watches Exotel accounts for Prometheus: every call counted exactly once, in a store that survives
 /// crashes and restarts.
@@ -69,6 +71,9 @@ pub enum Command {
     /// Look after the store: check, measure, back up, bring back, shrink
     #[command(after_help = store::EXAMPLE)]
     Store(StoreArgs),
+    /// Print a token for the monitoring API
+    #[command(after_help = token::EXAMPLE)]
+    Token(TokenArgs),
 }
 
 impl Cli {
@@ -105,6 +110,7 @@ impl Cli {
             Command::Simulate(args) => simulate::run(&self.flags, &args).await,
             Command::CheckConfig => check_config::run(&self.flags).await,
             Command::Store(args) => store::run(&self.flags, args.command).await,
+            Command::Token(args) => token::run(&self.flags, &args),
         }
     }
 }

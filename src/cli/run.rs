@@ -31,8 +31,12 @@ pub(super) async fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
 pub(super) async fn serve(config: Config, clock: Clock, transport: Transport) -> anyhow::Result<ExitCode> {
     let telemetry_path = config.web.telemetry_path.clone();
     let app = App::build(config, clock, transport).await?;
+    let scheme = app.scheme().as_str();
     for address in app.addresses() {
-        tracing::info!(address = %address, metrics = telemetry_path, "listening");
+        tracing::info!(address = %address, scheme, metrics = telemetry_path, "listening");
+    }
+    for address in app.webhook_addresses() {
+        tracing::info!(address = %address, scheme, "listening for webhooks alone");
     }
     attend(app, CancellationToken::new()).await
 }

@@ -79,7 +79,11 @@ fn wrong_usage_ends_with_status_2_and_help_with_0() {
         "--log.format=xml",
         "--web.listen-address=nowhere",
         "--web.telemetry-path=/api",
+        "--web.telemetry-path=/docs",
         "simulate --seed x",
+        "token",
+        "token --role root",
+        "token --role admin --ttl soon",
         "-config.file=a.yml",
     ] {
         assert_eq!(read(line).unwrap_err().exit_code(), 2, "{line}");
@@ -164,4 +168,16 @@ fn table<'d>(args: impl Iterator<Item = &'d Arg>) -> String {
         table.push_str(&format!("| `{flag}` | {default} | {help} |\n"));
     }
     table
+}
+
+#[test]
+fn a_token_is_for_a_day_unless_said_otherwise() {
+    let args = |line: &str| match read(line).unwrap().command {
+        Some(Command::Token(args)) => args,
+        other => panic!("{other:?}"),
+    };
+    let day = std::time::Duration::from_secs(86_400);
+    assert_eq!(args("token --role admin").ttl, day);
+    let long = args("token --ttl=30d --role super_admin");
+    assert_eq!((long.ttl, long.role), (30 * day, crate::web::access::Role::SuperAdmin));
 }

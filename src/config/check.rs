@@ -8,6 +8,7 @@ use super::env;
 use super::fault::Findings;
 use super::values::write_duration;
 use super::{Account, Accounts, Config, Region};
+use crate::web::access;
 
 /// Where the settings came from, for messages.
 #[derive(Debug)]
@@ -64,6 +65,10 @@ pub(super) fn all(config: &Config, origin: &Origin, accounts: Accounts, findings
     sync(config, origin.settings(), findings);
     retention(config, origin.settings(), findings);
     web(config, origin.settings(), findings);
+    // Commands that serve nothing do not need it, and `demo` reads it when it begins to serve.
+    if let Some(path) = config.web.config_file.as_ref().filter(|_| accounts == Accounts::Required) {
+        findings.take(access::check(path));
+    }
     if config.store.path.is_dir() {
         let reason = format!("expected a file, but {} is a folder", config.store.path.display());
         findings.fault(origin.settings(), "store.path", reason);
@@ -187,15 +192,5 @@ fn web(config: &Config, source: &str, findings: &Findings) {
             findings.fault(source, key, format!("expected each address once, got {address} again"));
         }
         seen.push(address);
-    }
-    // Until that file is read, what it should guard is open: harmless on this machine, not beyond it.
-    if web.config_file.is_some()
-        && let Some(open) = web.listen.iter().find(|address| !address.ip().is_loopback())
-    {
-        findings.fault(
-            source,
-            "web.config_file",
-            format!("expected only loopback addresses while this version serves without TLS and passwords, got {open}"),
-        );
     }
 }

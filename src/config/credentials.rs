@@ -7,6 +7,7 @@ use std::path::Path;
 use super::node::Node;
 use super::section::{Section, text};
 use super::{Api, ApiKey, Secret};
+use crate::web::access;
 
 /// More than any key or list of secrets needs; keeps a wrong path (a disk image) out of memory.
 const MAX_FILE: u64 = 64 * 1024;
@@ -184,8 +185,7 @@ fn public_key(pem: &str) -> Result<ApiKey, String> {
     if pem.contains("PRIVATE KEY") {
         return Err("expected a public key, but that file holds a private one".to_owned());
     }
-    if !pem.contains("-----BEGIN PUBLIC KEY-----") && !pem.contains("-----BEGIN RSA PUBLIC KEY-----") {
-        return Err("expected a public key in PEM form (-----BEGIN PUBLIC KEY-----) in that file".to_owned());
-    }
-    Ok(ApiKey::Public(pem.to_owned()))
+    let key = ApiKey::Public(pem.to_owned());
+    access::check_key(&key).map_err(|error| error.to_string())?;
+    Ok(key)
 }

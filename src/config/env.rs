@@ -10,7 +10,7 @@ use super::credentials;
 use super::fault::Findings;
 use super::keys::{Form, VARIABLES};
 use super::values;
-use super::{Account, Config, Secret};
+use super::{Account, ApiKey, Config, Secret};
 
 /// How messages name this source.
 pub(super) const SOURCE: &str = "environment";
@@ -92,11 +92,24 @@ pub(super) fn read(env: &Environment<'_>, config: &mut Config) {
     if let Some(interval) = env.get("EXOTEL_SYNC_INTERVAL_MINUTES", minutes) {
         config.sync.interval = interval;
     }
-    let key = env.secret("JWT_SECRET", |secret| credentials::jwt_secret(secret, &config.api));
-    if key.is_some() {
-        config.api.key = key;
+    if let Some(key) = jwt_secret(env, config) {
+        config.api.key = Some(key);
     }
     config.accounts = account(env).into_iter().collect();
+}
+
+/// The key of the API. `JWT_SECRET` is the name that another program's secret may be known by on this
+/// machine: one that is too short leaves the API off instead of stopping the agent. In a file it is a fault.
+fn jwt_secret(env: &Environment<'_>, config: &Config) -> Option<ApiKey> {
+    let key = env.secret("JWT_SECRET", |secret| Ok(credentials::jwt_secret(secret, &config.api)))?;
+    let reason = match key {
+        Ok(key) => return Some(key),
+        Err(reason) => reason,
+    };
+    let then = if config.api.key.is_some() { "the key of the file is used" } else { "the API stays off" };
+    let name = if env.is_set("JWT_SECRET") { "JWT_SECRET" } else { "JWT_SECRET_FILE" };
+    env.findings.warn(SOURCE, name, format!("{reason}; it is not used and {then}"));
+    None
 }
 
 /// The one account of the environment, if any of its variables is set.

@@ -61,6 +61,19 @@ impl Findings {
         self.warnings.borrow_mut().push(warning.to_string());
     }
 
+    /// Whether there is no fault so far.
+    pub(crate) fn is_faultless(&self) -> bool {
+        self.faults.borrow().is_empty()
+    }
+
+    /// Takes over what another reading found.
+    pub(crate) fn take(&self, found: Result<Vec<String>, Faults>) {
+        match found {
+            Ok(warnings) => self.warnings.borrow_mut().extend(warnings),
+            Err(Faults(faults)) => self.faults.borrow_mut().extend(faults),
+        }
+    }
+
     /// The warnings, or all faults if there is one.
     pub(crate) fn into_result(self) -> Result<Vec<String>, Faults> {
         match self.faults.into_inner() {

@@ -242,10 +242,19 @@ fn store(section: Section<'_>, config: &mut Config) {
 fn api(section: Section<'_>, config: &mut Config) {
     section.set("allow_short_secret", &mut config.api.allow_short_secret, boolean);
     config.api.key = credentials::api_key_of(&section, &config.api);
+    section.set("jwt_issuer", &mut config.api.issuer, none_or(text_as(claim)));
+    section.set("jwt_audience", &mut config.api.audience, none_or(text_as(claim)));
     if let Some(origins) = section.list("cors_origins", text_as(values::origin)) {
         config.api.cors_origins = origins;
     }
     section.finish();
+}
+
+fn claim(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("expected a text, got an empty one".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 fn outbound(section: Section<'_>, config: &mut Config) {

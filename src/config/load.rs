@@ -11,7 +11,7 @@ use super::env::{self, Environment};
 use super::fault::{Faults, Findings};
 use super::node::Node;
 use super::section::Reader;
-use super::{Config, LogFormat, check, file, keys};
+use super::{Config, LogFormat, Sockets, check, file, keys};
 
 /// Where settings come from.
 #[derive(Clone, Copy)]
@@ -37,6 +37,8 @@ impl fmt::Debug for Sources<'_> {
 pub enum Accounts {
     /// It is: for `run` and `check-config`.
     Required,
+    /// It is not: for `token`, which needs the API's key alone.
+    Optional,
     /// It is not, and the environment is not read: for `demo`, `simulate` and the care of the store,
     /// which an account that is half set up must not stop.
     Unused,
@@ -53,6 +55,8 @@ pub struct Overrides {
     pub web_config_file: Option<PathBuf>,
     /// `--web.enable-lifecycle`.
     pub enable_lifecycle: bool,
+    /// `--web.systemd-socket`.
+    pub sockets: Sockets,
     /// `--store.path`, relative to the current directory.
     pub store_path: Option<PathBuf>,
     /// `--log.level`.
@@ -128,6 +132,7 @@ impl Overrides {
             given.insert("web.config_file".to_owned());
         }
         config.web.enable_lifecycle = self.enable_lifecycle;
+        config.web.sockets = self.sockets;
         if let Some(path) = &self.store_path {
             config.store.path.clone_from(path);
         }

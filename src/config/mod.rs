@@ -27,6 +27,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub(crate) use fault::Findings;
+pub(crate) use node::Node;
+pub(crate) use section::{Reader, Section};
+
 pub use account::{Account, Balance, PageExophones, RateLimits, Region};
 pub use fault::{Fault, Faults};
 pub use load::{Accounts, Loaded, Overrides, Sources};
@@ -106,6 +110,10 @@ pub struct Api {
     pub key: Option<ApiKey>,
     /// Whether a shared secret of fewer than 32 bytes is taken; default not, it can be guessed from one token.
     pub allow_short_secret: bool,
+    /// Who must have issued a token (claim `iss`); default none = anybody who has the key.
+    pub issuer: Option<String>,
+    /// Whom a token must be for (claim `aud`); default none = it is not looked at.
+    pub audience: Option<String>,
     /// Browser origins that may ask, such as `https://ops.example.com`; default none.
     pub cors_origins: Vec<String>,
 }
@@ -150,6 +158,18 @@ pub struct Web {
     pub enable_lifecycle: bool,
     /// Extra addresses that serve only webhooks.
     pub webhook_listen: Vec<SocketAddr>,
+    /// Where the sockets come from; only the flag `--web.systemd-socket` changes it.
+    pub sockets: Sockets,
+}
+
+/// Where the listening sockets come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sockets {
+    /// We open those that `web.listen` and `web.webhook_listen` name.
+    #[default]
+    Own,
+    /// systemd opened them before the start.
+    Systemd,
 }
 
 /// How customer and agent numbers are shown.
@@ -235,6 +255,7 @@ impl Default for Config {
                 config_file: None,
                 enable_lifecycle: false,
                 webhook_listen: Vec::new(),
+                sockets: Sockets::default(),
             },
             privacy: Privacy::Masked,
             limits: Limits { exophones: 500 },

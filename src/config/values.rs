@@ -171,7 +171,7 @@ pub fn telemetry_path(text: &str) -> Result<String, String> {
         return Err(format!("expected a path such as /metrics, got {}", quoted(text)));
     }
     let first = text[1..].split('/').next().unwrap_or_default();
-    if matches!(first, "" | "-" | "api" | "webhooks") {
+    if matches!(first, "" | "-" | "api" | "webhooks") || matches!(text, "/docs" | "/style.css") {
         return Err(format!("expected a path of its own, but {text} serves something else"));
     }
     Ok(text.to_owned())

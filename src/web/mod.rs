@@ -9,8 +9,12 @@
 //! | `GET /-/healthy` | 200 as long as the process serves |
 //! | `GET /-/ready` | 200 when the store is open and the listeners are bound, else 503 |
 //! | `POST /-/reload`, `PUT` too | applies the configuration anew; 403 without `--web.enable-lifecycle` |
-//! | `POST /webhooks/…` | callbacks of Exotel's, see [`webhooks`]: a router of its own, merged beside this one |
+//! | `/api/…` | [`Web::api`], behind its tokens |
+//! | `/webhooks/…` | [`Web::webhooks`], behind their secrets |
+//!
+//! Who may see what is told in [`access`].
 
+pub mod access;
 mod metrics;
 mod page;
 mod server;
@@ -30,11 +34,12 @@ use http::{HeaderValue, StatusCode, header};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
+use self::access::WebConfig;
 use self::page::{Links, Readiness};
 use self::status::StatusSnapshot;
 use crate::metrics::Metrics;
 
-pub use self::server::{BindError, Listeners, serve};
+pub use self::server::{ActivationError, BindError, Listeners, Sites, activated, serve};
 
 /// Bytes of a request's body; no route here needs more.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -54,6 +59,12 @@ pub struct Web {
     pub telemetry_path: String,
     /// Whether the configuration may be applied anew over HTTP.
     pub lifecycle: Lifecycle,
+    /// TLS, passwords, headers; none: everybody on `web.listen` may see the pages.
+    pub access: Option<WebConfig>,
+    /// Routes below `/api`, each with [`access::Guard::allow`]; no password is asked for them.
+    pub api: Router,
+    /// Routes below `/webhooks`, which check their secret themselves.
+    pub webhooks: Router,
 }
 
 /// A reload under way: the reason if the new configuration is refused.
@@ -99,7 +110,9 @@ pub fn check_telemetry_path(path: &str) -> Result<(), String> {
 
 impl Web {
     /// Every route; see the table above.
-    pub fn router(self) -> Router {
+    pub fn sites(mut self) -> Sites {
+        let (mut api, webhooks) = (std::mem::take(&mut self.api), std::mem::take(&mut self.webhooks));
+        let access = self.access.clone();
         let web = Arc::new(self);
         // Compression costs more than it saves on the short answers.
         let long = Router::new()
@@ -108,16 +121,32 @@ impl Web {
             .route("/docs", get(docs_page))
             .route("/style.css", get(style))
             .layer(CompressionLayer::new().quality(CompressionLevel::Fastest));
-        let short = Router::new()
-            .route("/-/healthy", get(|| async { "exotel-exporter is Healthy.\n" }))
-            .route("/-/ready", get(ready))
-            .route("/-/reload", post(reload).put(reload));
-        long.merge(short)
+        // What does not exist is guarded too, so that nobody learns from outside what does.
+        let mut guarded = long
+            .route("/-/reload", post(reload).put(reload))
             .fallback(not_found)
             .method_not_allowed_fallback(method_not_allowed)
-            .layer(DefaultBodyLimit::max(BODY_LIMIT))
-            .layer(map_response(guard))
-            .with_state(web)
+            .with_state(web.clone());
+        let open = Router::new()
+            .route("/-/healthy", get(|| async { "exotel-exporter is Healthy.\n" }))
+            .route("/-/ready", get(ready))
+            .method_not_allowed_fallback(method_not_allowed)
+            .with_state(web);
+        if let Some(access) = &access {
+            guarded = access.guard(guarded);
+            api = access.limit(api);
+        }
+        let finish = |routes: Router| {
+            let routes = routes.layer(map_response(guard));
+            match &access {
+                Some(access) => access.dress(routes),
+                None => routes,
+            }
+        };
+        // Webhooks are larger and bring limits of their own.
+        let pages =
+            guarded.merge(open).merge(api).layer(DefaultBodyLimit::max(BODY_LIMIT)).merge(webhooks.clone());
+        Sites { pages: finish(pages), webhooks: finish(webhooks.fallback(no_webhook)) }
     }
 
     fn links(&self) -> Links<'_> {
@@ -176,6 +205,10 @@ async fn not_found(State(web): State<Arc<Web>>) -> (StatusCode, String) {
     (StatusCode::NOT_FOUND, text)
 }
 
+async fn no_webhook() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "This address takes webhooks alone.\n")
+}
+
 async fn method_not_allowed() -> (StatusCode, &'static str) {
     (StatusCode::METHOD_NOT_ALLOWED, "This path does not take that method; see the Allow header.\n")
 }
@@ -207,6 +240,9 @@ mod tests {
             status: Arc::new(page::sample::snapshot),
             telemetry_path: "/metrics".to_owned(),
             lifecycle: Lifecycle::Disabled,
+            access: None,
+            api: Router::new(),
+            webhooks: Router::new(),
         }
     }
 
@@ -231,7 +267,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(name, *value);
         }
-        let response = web.router().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let response = web.sites().pages.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
         Answer { status: parts.status, headers: parts.headers, body }

@@ -55,7 +55,7 @@ fn every_variable_reaches_its_setting() {
     assert_eq!(config.sync.interval, Duration::from_secs(1800));
     assert!(matches!(&config.api.key, Some(ApiKey::Shared(s)) if s.expose().len() == 32));
     let warning = &loaded.warnings[0];
-    assert!(warning.contains("without effect") && warning.contains("api.jwt_secret"), "{warning}");
+    assert!(warning.contains("without effect") && !warning.contains("api.jwt_secret"), "{warning}");
     assert!(!format!("{config:?}").contains("80000000"), "numbers are hidden");
 }
 
@@ -100,6 +100,7 @@ fn every_faulty_variable_is_named_at_once() {
             ("EXOTEL_WEBHOOK_SECRET", "hush/hush"),
             ("EXOTEL_WEBHOOK_SECRET_FILE", "/nowhere"),
             ("JWT_SECRET", "hush"),
+            ("JWT_SECRET_FILE", "/nowhere"),
         ],
     )
     .unwrap_err();
@@ -109,7 +110,7 @@ fn every_faulty_variable_is_named_at_once() {
         [
             "EXOTEL_SYNC_ENABLED",
             "EXOTEL_SYNC_INTERVAL_MINUTES",
-            "JWT_SECRET",
+            "JWT_SECRET_FILE",
             "EXOTEL_SID",
             "EXOTEL_API_TOKEN",
             "EXOTEL_REGION",
@@ -183,4 +184,25 @@ fn a_base_url_on_the_other_regions_host_is_a_warning() {
             "environment: EXOTEL_BASE_URL: api.in.exotel.com is the host of region mumbai, but the region is singapore: expect 401"
         ]
     );
+}
+
+#[test]
+fn a_short_secret_of_another_program_leaves_the_api_off_and_stops_nothing() {
+    let short = with(&[("JWT_SECRET", "hush-hush")]);
+    let loaded = load(None, &short).unwrap();
+    assert_eq!(loaded.config.api.key, None);
+    assert_eq!(
+        loaded.warnings,
+        [
+            "environment: JWT_SECRET: expected at least 32 bytes, got 9 (api.allow_short_secret takes it all the same); it is not used and the API stays off"
+        ]
+    );
+
+    let file = "api: {jwt_secret: 0123456789abcdef0123456789abcdef}";
+    let loaded = load_text(file, &short).unwrap();
+    assert!(loaded.config.api.key.is_some());
+    assert!(loaded.warnings[0].ends_with("the key of the file is used"), "{:?}", loaded.warnings);
+
+    let loaded = load_text("api: {allow_short_secret: true}", &short).unwrap();
+    assert!(loaded.config.api.key.is_some() && loaded.warnings.is_empty(), "{:?}", loaded.warnings);
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{load_text, load_with};
-use crate::config::{Config, LogFormat, Overrides};
+use crate::config::{Config, LogFormat, Overrides, Sockets};
 
 const ENV: [(&str, &str); 3] =
     [("EXOTEL_SID", "acme1"), ("EXOTEL_API_KEY", "key"), ("EXOTEL_API_SECRET", "token")];
@@ -27,11 +27,13 @@ fn flags_win_over_everything() {
     let file = folder.path().join("test.yml");
     let text = "store: {path: from-file.redb}\nlog: {level: error, format: json}\nweb: {listen: [\"127.0.0.1:1\"], telemetry_path: /file}\n";
     std::fs::write(&file, text).unwrap();
+    let web = PathBuf::from("tests/fixtures/config/web/passwords.yml");
     let flags = Overrides {
         listen: vec!["127.0.0.1:2".parse().unwrap(), "127.0.0.1:3".parse().unwrap()],
         telemetry_path: Some("/flag".to_owned()),
-        web_config_file: Some(PathBuf::from("web.yml")),
+        web_config_file: Some(web),
         enable_lifecycle: true,
+        sockets: Sockets::Systemd,
         store_path: Some(PathBuf::from("from-flag.redb")),
         log_level: Some(tracing::Level::DEBUG),
         log_format: Some(LogFormat::Logfmt),
@@ -44,7 +46,7 @@ fn flags_win_over_everything() {
     assert!(config.web.enable_lifecycle);
     assert_eq!(config.store.path, PathBuf::from("from-flag.redb"));
     assert_eq!((config.log.level, config.log.format), (tracing::Level::DEBUG, LogFormat::Logfmt));
-    assert!(with_flags.warnings[0].contains("web.config_file"), "{:?}", with_flags.warnings);
+    assert_eq!(config.web.sockets, Sockets::Systemd);
 
     let without = load_with(Some(&file), &ENV, &Overrides::default()).unwrap().config;
     assert_eq!(without.store.path, PathBuf::from("from-file.redb"));
@@ -56,6 +58,7 @@ fn flags_win_over_everything() {
 fn paths_of_the_file_start_at_its_folder_but_the_store_at_the_current_one() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("token"), "from-beside\n").unwrap();
+    std::fs::write(folder.path().join("web.yml"), "").unwrap();
     let file = folder.path().join("test.yml");
     let text = "accounts: [{sid: a, api_key: k, api_token_file: token}]\nweb: {config_file: web.yml}\nstore: {path: s.redb}\n";
     std::fs::write(&file, text).unwrap();

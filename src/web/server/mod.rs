@@ -1,40 +1,31 @@
 //! Listeners and connections. No client can hold the server: each connection has bounds on the time for
-//! a request's head and for a stalled answer, and when too many are open the one that has been silent
-//! longest makes room.
+//! a handshake, a request's head, its body and a stalled answer, and when too many are open, one of
+//! whoever holds the most makes room: the one that has been silent longest.
 
+mod activation;
+mod body;
+mod connection;
 mod impatient;
 mod seats;
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ConnectInfo;
-use http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::Service;
 
-use self::impatient::Impatient;
-use self::seats::{Seat, Seats};
+use self::seats::Seats;
+use super::access::{Door, WebConfig};
 
-/// From a connection's opening, or its last answer, to the end of the next request's head. Longer than
-/// most scrape intervals, so that Prometheus keeps its connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of a request's head, and of what is read and written at a time.
-const BUFFER: usize = 32 * 1024;
-/// Open connections of the listeners that are served together. Ordinary listeners and those for webhooks
-/// alone are served apart, so that a flood from outside takes no seat from a scrape; both together stay
-/// below three quarters of the usual limit of 1,024 descriptors.
-const MAX_CONNECTIONS: usize = 384;
+pub use self::activation::{ActivationError, activated};
+
+/// Open connections of all listeners; half of the usual limit of 1,024 descriptors. Where webhooks have
+/// listeners of their own, pages and webhooks have half of them each: neither can keep the other out.
+const MAX_CONNECTIONS: usize = 512;
 /// For requests in flight when the program stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 /// After `accept` failed, mostly for want of descriptors.
@@ -42,7 +33,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Sockets that listen but do not yet answer.
 #[derive(Debug)]
-pub struct Listeners(Vec<TcpListener>);
+pub struct Listeners(Vec<(TcpListener, Door)>);
+
+/// What is served.
+#[derive(Clone, Debug)]
+pub struct Sites {
+    /// On `web.listen`.
+    pub pages: Router,
+    /// On `web.webhook_listen`.
+    pub webhooks: Router,
+}
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -59,36 +59,66 @@ impl Listeners {
     ///
     /// # Errors
     /// The first address that cannot be had; none is left open then.
-    pub async fn bind(addresses: &[SocketAddr]) -> Result<Self, BindError> {
-        let mut listeners = Vec::with_capacity(addresses.len());
-        for &address in addresses {
-            let bound = TcpListener::bind(address).await;
-            listeners.push(bound.map_err(|source| BindError { address, source })?);
+    pub async fn bind(pages: &[SocketAddr], webhooks: &[SocketAddr]) -> Result<Self, BindError> {
+        let mut listeners = Self(Vec::with_capacity(pages.len() + webhooks.len()));
+        for (addresses, door) in [(pages, Door::Pages), (webhooks, Door::Webhooks)] {
+            for &address in addresses {
+                let bound = TcpListener::bind(address).await;
+                listeners.0.push((bound.map_err(|source| BindError { address, source })?, door));
+            }
         }
-        Ok(Self(listeners))
+        Ok(listeners)
     }
 
-    /// The addresses as they are bound.
+    /// The addresses of pages and metrics, as they are bound.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.0.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.addresses_of(Door::Pages)
+    }
+
+    /// The addresses of webhooks alone, as they are bound.
+    pub fn webhook_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses_of(Door::Webhooks)
+    }
+
+    fn addresses_of(&self, wanted: Door) -> Vec<SocketAddr> {
+        let listeners = self.0.iter().filter(|(_, door)| *door == wanted);
+        listeners.filter_map(|(listener, _)| listener.local_addr().ok()).collect()
     }
 }
 
 /// Answers on every listener until `shutdown`, then finishes the requests in flight and returns, after
 /// 3 s at the latest. Dropped, it stops as well.
-pub async fn serve(listeners: Listeners, router: Router, shutdown: CancellationToken) {
-    serve_with_room(listeners, router, shutdown, MAX_CONNECTIONS).await;
+pub async fn serve(
+    listeners: Listeners,
+    sites: Sites,
+    access: Option<WebConfig>,
+    shutdown: CancellationToken,
+) {
+    serve_with_room(listeners, sites, access, shutdown, MAX_CONNECTIONS).await;
 }
 
-async fn serve_with_room(listeners: Listeners, router: Router, shutdown: CancellationToken, room: usize) {
+async fn serve_with_room(
+    listeners: Listeners,
+    sites: Sites,
+    access: Option<WebConfig>,
+    shutdown: CancellationToken,
+    room: usize,
+) {
     let shutdown = shutdown.child_token();
     let _stop = shutdown.clone().drop_guard();
-    let seats = Arc::new(Seats::new(room));
+    let room = if listeners.0.iter().any(|(_, door)| *door == Door::Webhooks) { room / 2 } else { room };
+    let (pages, webhooks) = (Arc::new(Seats::new(room)), Arc::new(Seats::new(room)));
     let tasks = TaskTracker::new();
     let cut = CancellationToken::new();
-    for listener in listeners.0 {
+    for (listener, door) in listeners.0 {
+        let (router, seats) = match door {
+            Door::Pages => (&sites.pages, &pages),
+            Door::Webhooks => (&sites.webhooks, &webhooks),
+        };
         let server = Server {
             router: router.clone(),
+            door,
+            access: access.clone(),
             seats: seats.clone(),
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
@@ -108,6 +138,8 @@ async fn serve_with_room(listeners: Listeners, router: Router, shutdown: Cancell
 #[derive(Clone)]
 struct Server {
     router: Router,
+    door: Door,
+    access: Option<WebConfig>,
     seats: Arc<Seats>,
     tasks: TaskTracker,
     /// Finish, then close.
@@ -125,7 +157,7 @@ impl Server {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let seat = self.seats.enter(&self.cut);
+                    let seat = self.seats.enter(peer.ip(), &self.cut);
                     self.tasks.spawn(self.clone().connection(stream, peer, seat));
                 }
                 // One client that gave up is no reason to pause.
@@ -137,50 +169,17 @@ impl Server {
             }
         }
     }
-
-    async fn connection(self, stream: TcpStream, peer: SocketAddr, seat: Seat) {
-        // Without it small answers may wait for an acknowledgement; a failure costs only that.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY cannot be set");
-        }
-        let service = service_fn(|mut request: Request<Incoming>| {
-            seat.touch();
-            request.extensions_mut().insert(ConnectInfo(peer));
-            let answer = self.router.clone().call(request);
-            async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(Impatient::new(stream)), service);
-        tokio::pin!(connection);
-        let mut finishing = false;
-        loop {
-            tokio::select! {
-                ended = connection.as_mut() => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "a connection ended early");
-                    }
-                    return;
-                }
-                () = self.shutdown.cancelled(), if !finishing => {
-                    finishing = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                () = seat.leave.cancelled() => return,
-            }
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::connection::{BUFFER, HEAD_TIMEOUT};
     use super::*;
     use axum::routing::get;
     use bytes::Bytes;
     use std::time::Instant;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
     use tokio::task::JoinHandle;
 
     const LOCALHOST: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -195,10 +194,11 @@ mod tests {
     const ROOM: usize = 8;
 
     async fn start(router: Router) -> Running {
-        let listeners = Listeners::bind(&[LOCALHOST]).await.unwrap();
+        let listeners = Listeners::bind(&[LOCALHOST], &[]).await.unwrap();
         let address = listeners.addresses()[0];
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(serve_with_room(listeners, router, shutdown.clone(), ROOM));
+        let sites = Sites { pages: router, webhooks: Router::new() };
+        let task = tokio::spawn(serve_with_room(listeners, sites, None, shutdown.clone(), ROOM));
         Running { address, shutdown, task }
     }
 
@@ -228,9 +228,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_in_use_is_named() {
-        let first = Listeners::bind(&[LOCALHOST]).await.unwrap();
+        let first = Listeners::bind(&[LOCALHOST], &[]).await.unwrap();
         let taken = first.addresses()[0];
-        let error = Listeners::bind(&[LOCALHOST, taken]).await.unwrap_err();
+        let error = Listeners::bind(&[LOCALHOST, taken], &[]).await.unwrap_err();
         assert_eq!(error.address, taken);
         assert_eq!(error.to_string(), format!("cannot listen on {taken}"));
         assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
@@ -249,6 +249,28 @@ mod tests {
         assert_eq!(silent[0].read(&mut [0; 8]).await.unwrap_or(0), 0);
         silent.push(TcpStream::connect(running.address).await.unwrap());
         assert!(ask(&mut honest).await.ends_with("hello"));
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_webhooks_keeps_no_page_waiting() {
+        let listeners = Listeners::bind(&[LOCALHOST], &[LOCALHOST]).await.unwrap();
+        let (pages, webhooks) = (listeners.addresses()[0], listeners.webhook_addresses()[0]);
+        let sites = Sites { pages: hello(), webhooks: Router::new() };
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(serve_with_room(listeners, sites, None, shutdown.clone(), ROOM));
+        let mut scraper = TcpStream::connect(pages).await.unwrap();
+        let mut flood = Vec::new();
+        for _ in 0..3 * ROOM {
+            flood.push(TcpStream::connect(webhooks).await.unwrap());
+        }
+        assert!(ask(&mut scraper).await.ends_with("hello"), "its connection is still the one from before");
+        let mut webhook = TcpStream::connect(webhooks).await.unwrap();
+        webhook.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        webhook.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404"), "pages are not served there: {answer}");
+        shutdown.cancel();
+        task.await.unwrap();
     }
 
     #[tokio::test]

@@ -47,6 +47,13 @@ pub(crate) fn python() -> PathBuf {
     python
 }
 
+/// Debian's node exporter.
+pub(crate) fn node_exporter() -> PathBuf {
+    let program = folder().join("node-exporter/usr/bin/prometheus-node-exporter");
+    assert!(program.is_file(), "no node exporter at {}: run tests/install first", program.display());
+    program
+}
+
 fn folder() -> PathBuf {
     if let Some(folder) = std::env::var_os("EXOTEL_TEST_TOOLS") {
         return folder.into();
