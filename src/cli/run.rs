@@ -34,6 +34,9 @@ pub(super) async fn serve(config: Config, clock: Clock, transport: Transport) ->
     for address in app.addresses() {
         tracing::info!(address = %address, metrics = telemetry_path, "listening");
     }
+    for address in app.webhook_addresses() {
+        tracing::info!(address = %address, "listening for webhooks alone");
+    }
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
     let signal = tokio::spawn(async move {

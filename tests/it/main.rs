@@ -19,3 +19,4 @@ mod exposition;
 mod harness;
 mod isolation;
 mod simulated;
+mod webhooks;

@@ -5,6 +5,7 @@ mod damage;
 mod disk;
 mod groups;
 mod index;
+mod kept;
 mod killed;
 mod lost;
 mod processes;
