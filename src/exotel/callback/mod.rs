@@ -14,7 +14,7 @@
 //! | `body` | Content-Type, form, query |
 //! | `multipart`, `json` | the other two ways to write a body |
 //! | `fields` | what these have in common: names and texts |
-//! | `call` | `StatusCallback`, CCM callback, Passthru, agent events, `LeadAssist` |
+//! | `call` | StatusCallback, CCM callback, Passthru, agent events, LeadAssist |
 //! | `sms` | delivery reports |
 //! | `heartbeat` | health of the ExoPhones |
 

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::sender::{FORM, Sender, counted, path, post, setup};
 use crate::support::agent::Agent;
-use crate::support::secs;
+use crate::support::{ensure, eventually, secs};
 
 const NEW: &[u8] = b"campaign=spring&step=1";
 const JSON: &str = "application/json";
 
-/// The slowest of a few scrapes: one alone may fall upon a busy machine.
+/// The quickest of a few scrapes: one alone may fall upon a busy machine.
 fn quickest_scrape(agent: &Agent) -> Duration {
     (0..10)
         .map(|_| {
@@ -96,16 +96,18 @@ fn a_flood_beyond_the_bound_is_told_so_and_scrapes_go_on() {
     let flood: Vec<Sender> = (0..256)
         .map(|_| Sender::to(&agent.base).head("POST", &path("calls"), &head).body(b"CallSid="))
         .collect();
-    let began = Instant::now();
-    let (status, said) = post(&agent.base, &path("calls"), FORM, NEW);
-    assert_eq!(status, 503, "{said}");
-    assert!(began.elapsed() < secs(8), "{:?}", began.elapsed());
+    // The last of the flood may still be on their way in.
+    eventually(secs(8), "there is no room", || {
+        let began = Instant::now();
+        let (status, said) = post(&agent.base, &path("calls"), FORM, NEW);
+        ensure(status == 503, || format!("{status} {said}"))?;
+        ensure(began.elapsed() < secs(8), || format!("after {:?}", began.elapsed()))
+    });
     assert_eq!(counted(&agent, "acme", "calls", "overloaded"), 1.0);
     as_quick_as_before(&agent, before);
     drop(flood);
-    let room = crate::support::eventually(secs(15), "there is room again", || {
+    eventually(secs(15), "there is room again", || {
         let (status, said) = post(&agent.base, &path("calls"), FORM, NEW);
-        if status == 200 { Ok(()) } else { Err(format!("{status} {said}")) }
+        ensure(status == 200, || format!("{status} {said}"))
     });
-    assert_eq!(room, ());
 }
