@@ -4,6 +4,8 @@
 //! decided what is new in what was said, and that is written. A reply of `Ok` means that the commit is
 //! durable. Callbacks about calls go through the same reconcile as pages.
 
+#[cfg(test)]
+mod tests;
 pub mod unknown;
 
 use std::collections::HashMap;

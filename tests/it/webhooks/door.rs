@@ -12,7 +12,7 @@ const NEW: &[u8] = b"campaign=spring&step=1";
 #[test]
 fn a_callback_is_taken_with_each_secret_under_name_and_sid() {
     let (_exotel, setup) = setup();
-    let agent = setup.start();
+    let agent = setup.with("log.level", "trace").start();
     for account in ["acme", "exampleacct1"] {
         for secret in ["the-secret-before-it", SECRET] {
             let path = format!("/webhooks/{account}/{secret}/calls");
@@ -72,6 +72,10 @@ fn listeners_for_webhooks_alone_serve_nothing_else() {
 #[test]
 fn only_named_networks_may_send() {
     let (_exotel, setup) = setup();
+    let setup = setup.with("webhooks", json!({"allow_from": ["127.0.0.0/8"]}));
+    let mut agent = setup.start();
+    assert_eq!(post(&agent.base, &path("calls"), FORM, NEW).0, 200);
+    agent.process.terminate(secs(10));
     let setup = setup.with("webhooks", json!({"allow_from": ["192.0.2.0/24"]}));
     let agent = setup.start();
     let (status, said) = post(&agent.base, &path("calls"), FORM, NEW);
