@@ -12,7 +12,8 @@ const NEW: &[u8] = b"campaign=spring&step=1";
 #[test]
 fn a_callback_is_taken_with_each_secret_under_name_and_sid() {
     let (_exotel, setup) = setup();
-    let agent = setup.with("log.level", "trace").start();
+    let setup = setup.with("log.level", "trace");
+    let agent = setup.start();
     for account in ["acme", "exampleacct1"] {
         for secret in ["the-secret-before-it", SECRET] {
             let path = format!("/webhooks/{account}/{secret}/calls");
