@@ -7,6 +7,8 @@
 pub mod calls;
 pub mod heartbeat;
 pub mod sms;
+#[cfg(test)]
+mod tests;
 pub mod unknown;
 
 use std::collections::HashMap;

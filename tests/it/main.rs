@@ -21,3 +21,4 @@ mod harness;
 mod health;
 mod isolation;
 mod simulated;
+mod webhooks;

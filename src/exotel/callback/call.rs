@@ -3,10 +3,10 @@
 //! | shape | known by | event |
 //! |---|---|---|
 //! | CCM callback | `call_details` | `event_details.event_type` |
-//! | `LeadAssist` event | `call_sid` | terminal |
+//! | LeadAssist event | `call_sid` | terminal |
 //! | agent event of the Connect applet | `EventType` beside `AgentEmail`, `DialWhomNumber` or `CurrentTime` | the agent's |
 //! | Passthru | `DialCallStatus`, `CurrentTime`, `flow_id` … | passthru |
-//! | `StatusCallback` | `Status` or `EventType` | terminal or answered; terminal without events |
+//! | StatusCallback | `Status` or `EventType` | terminal or answered; terminal without events |
 //!
 //! What an agent is doing (`Status=busy` or `free`) is never the status of a call. Passthru comes while
 //! the call is on: it gives no final status either. Neither key nor word is trusted to be there.
@@ -30,7 +30,7 @@ const FLOW: [&str; 7] = [
     "CallStatus",
 ];
 
-/// Keys that an agent's event has, and a `StatusCallback` has not.
+/// Keys that an agent's event has, and a StatusCallback has not.
 const AGENT: [&str; 3] = ["AgentEmail", "DialWhomNumber", "CurrentTime"];
 
 /// Keys by which a callback is known to be about a call, even if it does not say which.
@@ -67,16 +67,14 @@ pub(super) fn read(fields: &Fields, kind: Kind, offset: UtcOffset) -> Result<Rea
     };
     let sid = sid_of(sid)?;
     let event = fields.text("EventType");
-    let is_step = fields.has_any(&FLOW);
-    if let Some(event) = event
-        && about.is_agents(event, kind)
-    {
-        return Ok(about.agent(sid, event));
-    }
-    if is_step {
+    let tells = event.is_some() || fields.text("Status").is_some();
+    if event.is_none() && fields.has_any(&FLOW) {
         return Ok(about.passthru(sid));
     }
-    if event.is_some() || fields.text("Status").is_some() {
+    if tells && about.is_agents(event.unwrap_or(""), kind) {
+        return Ok(about.agent(sid, event.unwrap_or("")));
+    }
+    if tells {
         return Ok(about.status_callback(sid, event));
     }
     if fields.has_prefix("Stream") || fields.has_prefix("stream") {

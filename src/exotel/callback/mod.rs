@@ -14,7 +14,7 @@
 //! | `body` | Content-Type, form, query |
 //! | `multipart`, `json` | the other two ways to write a body |
 //! | `fields` | what these have in common: names and texts |
-//! | `call` | `StatusCallback`, CCM callback, Passthru, agent events, `LeadAssist` |
+//! | `call` | StatusCallback, CCM callback, Passthru, agent events, LeadAssist |
 //! | `sms` | delivery reports |
 //! | `heartbeat` | health of the ExoPhones |
 
@@ -63,8 +63,8 @@ impl Unreadable {
 
 /// Reads a callback.
 ///
-/// Takes time in proportion to the body and memory for at most [`fields::MOST`] fields or
-/// [`heartbeat::MOST`] numbers, whatever the body holds.
+/// Takes time in proportion to the body and memory for at most 1,000 fields, or for 20,000 numbers in each
+/// list of a heartbeat, whatever the body holds.
 ///
 /// # Errors
 /// [`Unreadable`]: a body that is not what its Content-Type says, one with more fields or levels than

@@ -1,4 +1,4 @@
-//! `multipart/form-data`, Exotel's default for a `StatusCallback`.
+//! `multipart/form-data`, Exotel's default for a StatusCallback.
 
 use std::borrow::Cow;
 use std::future::Future;

@@ -6,7 +6,7 @@
 //! | form, older | `SmsSid, Status, DateUpdated` |
 //! | JSON | `SmsSid, ExoStatusCode, SentAt` or `UpdatedAt` as ISO times |
 //!
-//! Source: Exotel "Send SMS" (`StatusCallback`), support article 3000007217, "SMS webhooks"; read 2026-11.
+//! Source: Exotel "Send SMS" (StatusCallback), support article 3000007217, "SMS webhooks"; read 2026-11.
 
 use crate::model::callback::{SmsReport, SmsStatus, Told};
 use crate::model::{Sid, Timestamp, UtcOffset};

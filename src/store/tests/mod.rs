@@ -6,6 +6,7 @@ mod disk;
 mod groups;
 mod heard;
 mod index;
+mod kept;
 mod killed;
 mod lost;
 mod messages;

@@ -124,11 +124,6 @@ impl Webhooks {
     }
 }
 
-/// The routes alone, for listeners that serve nothing else.
-pub fn alone(webhooks: Router) -> Router {
-    webhooks.fallback(|| async { (StatusCode::NOT_FOUND, "Only webhooks live here.\n") })
-}
-
 /// What every request needs.
 struct Door {
     keys: Keys,
@@ -299,10 +294,7 @@ impl Door {
             let (content_type, query) = (content_type.as_deref(), query.as_deref());
             callback::read(&Letter { kind, content_type, query, body: &body, offset })
         });
-        match reading.await {
-            Ok(result) => result,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
+        reading.await.unwrap_or_else(|_| Err(Unreadable("an internal fault stopped the reading".to_owned())))
     }
 }
 

@@ -157,6 +157,11 @@ fn what_an_agent_is_doing_is_no_status_of_the_call() {
             }
         }
     }
+    for silent in ["CallSid=abc&Status=busy&AgentEmail=a%40example.com", "CallSid=abc&Status=free"] {
+        let report = call(posted(Kind::Calls, FORM, silent.as_bytes()));
+        assert_eq!((report.event, report.status), (CallEvent::Other, None), "{silent}");
+    }
+    assert_eq!(call(asked("CallSid=abc&Status=busy")).status, None);
     // A call that was refused, at the address for calls and at the other one.
     let refused = "CallSid=abc&EventType=terminal&Status=busy&DateUpdated=2026-03-02+18:46:21";
     for told in [posted(Kind::Calls, FORM, refused.as_bytes()), asked(refused)] {

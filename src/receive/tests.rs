@@ -1,0 +1,93 @@
+//! What the receiver stores, and what it shows after a restart.
+
+use std::path::Path;
+
+use prometheus_client::registry::Registry;
+
+use super::*;
+use crate::app::App;
+use crate::config::{Config, Secret};
+use crate::exotel::{Transport, TransportOptions};
+use crate::model::Clock;
+use crate::model::callback::Unknown;
+use crate::store::tests::folder;
+
+const NOW: Timestamp = Timestamp(1_772_457_400);
+
+/// An agent that is built and does not run; no request leaves it.
+async fn agent(folder: &Path) -> App {
+    let mut acme = config::Account::new("exampleacct1", "key", "token");
+    acme.name = "acme".to_owned();
+    acme.webhook_secrets = vec![Secret::new("a-secret-for-webhooks")];
+    acme.expected_webhooks = vec!["sms".to_owned()];
+    let silent = config::Account::new("silent1", "key", "token");
+    let mut config = Config { accounts: vec![acme, silent], ..Config::default() };
+    config.store.path = folder.join("store.redb");
+    config.web.listen = Vec::new();
+    let transport = Transport::in_process(axum::Router::new(), TransportOptions::default());
+    App::build(config, Clock::system(), transport).await.unwrap()
+}
+
+fn receiver(app: &App) -> Arc<Receiver> {
+    Receiver::new(app.accounts().cloned().collect())
+}
+
+async fn seeded(receiver: &Receiver) -> String {
+    let mut registry = Registry::default();
+    receiver.seed(&WebhookMetrics::register(&mut registry), NOW).await.unwrap();
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    text
+}
+
+fn last_received(text: &str) -> Vec<&str> {
+    let shown = |line: &&str| line.starts_with("exotel_webhook_last_received_timestamp_seconds{");
+    let mut lines: Vec<&str> = text.lines().filter(shown).collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[tokio::test]
+async fn what_is_nothing_we_know_is_kept_for_its_account() {
+    let folder = folder();
+    let app = agent(folder.path()).await;
+    let receiver = receiver(&app);
+    let told = Told::Unknown(Unknown { raw: "a=1".to_owned(), reason: "it is new".to_owned() });
+    let delivery = Delivery { account: 0, kind: Kind::Sms, told, received: NOW };
+    for _ in 0..2 {
+        assert_eq!((receiver.sink())(delivery.clone()).await, Ok(Taken::Accepted));
+    }
+    let [acme, silent] = receiver.accounts.as_slice() else { panic!("two accounts") };
+    let kept = acme.store.kept(acme.id, 10).await.unwrap();
+    let reason = "it is new".to_owned();
+    assert_eq!(kept, [Kept { id: 1, kind: Kind::Sms, received: NOW, reason, raw: "a=1".to_owned() }]);
+    assert_eq!(silent.store.kept(silent.id, 10).await.unwrap(), []);
+    // It says nothing of the kind that its address names.
+    assert_eq!(acme.store.received(acme.id).await.unwrap(), []);
+    assert_eq!((receiver.sink())(Delivery { account: 7, ..delivery }).await, Err(NotKept));
+}
+
+#[tokio::test]
+async fn that_a_kind_came_is_written_down_once_a_minute_and_shown_after_a_restart() {
+    let folder = folder();
+    let app = agent(folder.path()).await;
+    let receiver = receiver(&app);
+    let acme = Arc::clone(&receiver.accounts[0]);
+    let expected = r#"exotel_webhook_last_received_timestamp_seconds{account="acme",kind="sms"} 1772457400"#;
+    let text = seeded(&receiver).await;
+    assert_eq!(last_received(&text), [expected]);
+    assert!(!text.contains("silent1"), "{text}");
+    // A clock that was set back does not make the last one older.
+    for (at, newest) in [(0, 0), (59, 0), (60, 60), (-30, 60)] {
+        receiver.note(&acme, Kind::Heartbeat, NOW.plus(at)).await;
+        assert_eq!(
+            acme.store.received(acme.id).await.unwrap(),
+            [(Kind::Heartbeat, NOW.plus(newest))],
+            "{at}"
+        );
+    }
+    let again = seeded(&Receiver::new(receiver.accounts.clone())).await;
+    let seen =
+        r#"exotel_webhook_last_received_timestamp_seconds{account="acme",kind="heartbeat"} 1772457400"#;
+    assert_eq!(last_received(&again), [seen, expected]);
+}
