@@ -10,6 +10,7 @@
 
 mod support;
 
+mod alerts;
 mod bad_input;
 mod budget;
 mod commands;
