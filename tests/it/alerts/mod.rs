@@ -3,6 +3,7 @@
 mod alertmanager;
 mod lint;
 mod names;
+mod paging;
 mod rules;
 mod runbooks;
 mod templates;

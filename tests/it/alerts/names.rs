@@ -145,9 +145,9 @@ impl Known {
                 return Err(format!("{op} on ({missing}): not both sides have this label"));
             }
             let matched: Labels = on.iter().cloned().collect();
-            if !sets && !(l.is_subset(&matched) || on.iter().any(|label| label == "instance"))
-                || !sets && !(r.is_subset(&matched) || on.iter().any(|label| label == "instance"))
-            {
+            let one_target = on.iter().any(|label| label == "instance");
+            let one_series = l.is_subset(&matched) && r.is_subset(&matched);
+            if !(sets || one_target || one_series) {
                 return Err(format!(
                     "{op} on {on:?}: with two exporters several series match one; aggregate, or match on instance too"
                 ));

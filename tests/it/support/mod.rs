@@ -1,6 +1,7 @@
 //! The harness: processes, HTTP, strict readers of both exposition formats, real Prometheus servers.
 
 pub(crate) mod agent;
+pub(crate) mod alerting;
 pub(crate) mod exposition;
 pub(crate) mod fake;
 pub(crate) mod http;
