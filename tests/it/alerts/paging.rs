@@ -11,7 +11,7 @@ use crate::support::prometheus::Prometheus;
 use crate::support::tools::Version;
 use crate::support::{ensure, eventually, note, secs};
 
-/// The rules with every `for` of 3 s and every `keep_firing_for` of 1 s. Only ExotelExporterAbsent keeps its own: a
+/// The rules with every `for` of 3 s and every `keep_firing_for` of 1 s. Only `ExotelExporterAbsent` keeps its own: a
 /// Prometheus that has just started has seen nothing for 5 s.
 fn hurried_rules() -> TempDir {
     let folder = TempDir::new().unwrap();

@@ -40,7 +40,7 @@ impl Message {
 
 type Kept = Arc<Mutex<Vec<Message>>>;
 
-/// Slack, PagerDuty, a dead-man service and a mail server.
+/// Receivers for chat, pager, dead-man service and mail.
 #[derive(Clone, Debug)]
 pub(crate) struct Receivers {
     kept: Kept,
