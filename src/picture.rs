@@ -141,6 +141,7 @@ fn sync_view(account: &Account, status: &Status) -> SyncView {
     SyncView {
         interval: account.sync.interval.as_secs_f64(),
         lookback: account.sync.lookback.as_secs_f64(),
+        lag: account.sync.lag().as_secs_f64(),
         last_success: status.last_success,
         last_duration: status.last_duration.map(|d| d.as_secs_f64()),
         watermark: status.watermark,

@@ -66,9 +66,10 @@ impl Collector for Sync {
         }
         let instant = |t: Option<Timestamp>| t.map(|t| t.0 as f64);
         type Read = fn(&SyncView) -> Option<f64>;
-        let plain: [(&c::Family, Read); 4] = [
+        let plain: [(&c::Family, Read); 5] = [
             (&c::SYNC_INTERVAL, |s| Some(s.interval)),
             (&c::SYNC_LOOKBACK, |s| Some(s.lookback)),
+            (&c::SYNC_LAG, |s| Some(s.lag)),
             (&c::SYNC_LAST_RUN_DURATION, |s| s.last_duration),
             (&c::SYNC_ROWS_SET_ASIDE, |s| Some(s.set_aside as f64)),
         ];

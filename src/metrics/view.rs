@@ -114,6 +114,8 @@ pub struct SyncView {
     pub interval: f64,
     /// Configured, in seconds.
     pub lookback: f64,
+    /// How far behind now big accounts are read first, in seconds.
+    pub lag: f64,
     /// End of the last successful run; first start before any.
     pub last_success: Option<Timestamp>,
     /// Length of the last run in seconds.

@@ -40,6 +40,7 @@ const FAMILIES: &[(&str, &str, &[&str])] = &[
     ("exotel_sync_runs_total", "counter", &["account", "trigger", "outcome"]),
     ("exotel_sync_interval_seconds", "gauge", &["account"]),
     ("exotel_sync_lookback_seconds", "gauge", &["account"]),
+    ("exotel_sync_lag_seconds", "gauge", &["account"]),
     ("exotel_sync_last_success_timestamp_seconds", "gauge", &["account"]),
     ("exotel_sync_last_run_duration_seconds", "gauge", &["account"]),
     ("exotel_sync_watermark_timestamp_seconds", "gauge", &["account"]),

@@ -71,6 +71,8 @@ families! {
             "Configured time between sync runs.";
         SYNC_LOOKBACK: Gauge "exotel_sync_lookback_seconds" ["account"] Process Always
             "Configured age up to which a call may still appear or change.";
+        SYNC_LAG: Gauge "exotel_sync_lag_seconds" ["account"] Process Always
+            "How far behind the present calls of a big account are read first, as configured or worked out.";
         SYNC_LAST_SUCCESS: Gauge "exotel_sync_last_success_timestamp_seconds" ["account"] Store Always
             "End of the last successful scheduled or manual run; the first start before there was one.";
         SYNC_LAST_RUN_DURATION: Gauge "exotel_sync_last_run_duration_seconds" ["account"] Process Sometimes

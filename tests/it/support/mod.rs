@@ -1,11 +1,13 @@
 //! The harness: processes, HTTP, strict readers of both exposition formats, real Prometheus servers.
 
 pub(crate) mod agent;
+pub(crate) mod alerting;
 pub(crate) mod exposition;
 pub(crate) mod fake;
 pub(crate) mod http;
 pub(crate) mod process;
 pub(crate) mod prometheus;
+pub(crate) mod promql;
 pub(crate) mod rehearsal;
 pub(crate) mod scrape;
 pub(crate) mod simulator;

@@ -35,9 +35,30 @@ impl Prometheus {
     /// The same for targets that are not there yet; waits until they were looked for.
     #[track_caller]
     pub(crate) fn start_before(version: Version, targets: &[&str]) -> Self {
+        Self::launch(version, targets, "")
+    }
+
+    /// The same with rules, a folder of files, and an Alertmanager (`127.0.0.1:9093`) to send alerts to.
+    #[track_caller]
+    pub(crate) fn start_alerting(
+        version: Version,
+        targets: &[&str],
+        rules: &Path,
+        alertmanager: &str,
+    ) -> Self {
+        let more = format!(
+            "rule_files: ['{}/*.yml']\nalerting: {{alertmanagers: [{{static_configs: [{{targets: ['{alertmanager}']}}]}}]}}\n",
+            rules.display()
+        );
+        let prometheus = Self::launch(version, targets, &more);
+        eventually(secs(30), "every target was scraped", || prometheus.targets_are_up(targets.len()));
+        prometheus
+    }
+
+    fn launch(version: Version, targets: &[&str], more: &str) -> Self {
         let folder = TempDir::new().expect("a folder");
         let config = folder.path().join("prometheus.yml");
-        std::fs::write(&config, configuration(targets)).expect("a configuration file");
+        std::fs::write(&config, configuration(targets) + more).expect("a configuration file");
         let port = free_port();
         let mut command = Command::new(version.bin("prometheus").expect("Prometheus"));
         command
@@ -45,6 +66,8 @@ impl Prometheus {
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .arg("--storage.tsdb.retention.time=2h")
+            // An alert that fires before the Alertmanager is known is lost until it is sent again.
+            .arg("--rules.alert.resend-delay=1s")
             .current_dir(folder.path());
         let mut process = Process::start(&format!("Prometheus {version:?}"), command);
         let base = format!("http://127.0.0.1:{port}");
