@@ -35,9 +35,27 @@ impl Prometheus {
     /// The same for targets that are not there yet; waits until they were looked for.
     #[track_caller]
     pub(crate) fn start_before(version: Version, targets: &[&str]) -> Self {
+        Self::start_with(version, &configuration(targets), targets.len())
+    }
+
+    /// Starts one that scrapes one URL with more settings of a scrape job (a line each), and waits until it was
+    /// scraped with success.
+    #[track_caller]
+    pub(crate) fn start_guarded(version: Version, target: &str, settings: &[String]) -> Self {
+        let mut text = configuration(&[target]);
+        for line in settings {
+            writeln!(text, "    {line}").expect("writing into a text");
+        }
+        let prometheus = Self::start_with(version, &text, 1);
+        eventually(secs(30), "the target was scraped", || prometheus.targets_are_up(1));
+        prometheus
+    }
+
+    #[track_caller]
+    fn start_with(version: Version, text: &str, targets: usize) -> Self {
         let folder = TempDir::new().expect("a folder");
         let config = folder.path().join("prometheus.yml");
-        std::fs::write(&config, configuration(targets)).expect("a configuration file");
+        std::fs::write(&config, text).expect("a configuration file");
         let port = free_port();
         let mut command = Command::new(version.bin("prometheus").expect("Prometheus"));
         command
@@ -56,7 +74,7 @@ impl Prometheus {
         let prometheus = Self { process, base, _folder: folder };
         eventually(secs(30), "every target was looked for", || {
             let looked_for = prometheus.number("count(up)")?;
-            ensure(looked_for == targets.len() as f64, || format!("{looked_for} targets"))
+            ensure(looked_for == targets as f64, || format!("{looked_for} targets"))
         });
         prometheus
     }
@@ -109,11 +127,11 @@ fn configuration(targets: &[&str]) -> String {
         "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\nscrape_configs:\n"
             .to_owned();
     for (number, target) in targets.iter().enumerate() {
-        let (address, path) = target
-            .strip_prefix("http://")
-            .and_then(|rest| rest.find('/').map(|slash| rest.split_at(slash)))
+        let (scheme, (address, path)) = target
+            .split_once("://")
+            .and_then(|(scheme, rest)| Some((scheme, rest.split_at(rest.find('/')?))))
             .expect("a metrics URL like http://127.0.0.1:10043/metrics");
-        writeln!(text, "  - job_name: target{number}\n    metrics_path: {path}\n    static_configs: [{{targets: ['{address}']}}]")
+        writeln!(text, "  - job_name: target{number}\n    scheme: {scheme}\n    metrics_path: {path}\n    static_configs: [{{targets: ['{address}']}}]")
             .expect("writing into a text");
     }
     text
