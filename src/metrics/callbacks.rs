@@ -165,6 +165,7 @@ mod tests {
         let sync = crate::metrics::view::SyncView {
             interval: 900.0,
             lookback: 15_600.0,
+            lag: 1_200.0,
             last_success: None,
             last_duration: None,
             watermark: None,

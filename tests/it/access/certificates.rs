@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::support::process::run;
 
 /// An authority (`ca`) and what it signed: `server` for localhost, `client` with several names,
-/// `for-servers`; `stranger` and `self` are signed by themselves. Each as `NAME.crt` and `NAME.key`.
+/// `for-servers`, `v1` of X.509 version 1; `stranger`, `p521` and `self` are signed by themselves. Each as `NAME.crt` and `NAME.key`.
 #[derive(Debug)]
 pub(super) struct Certificates {
     folder: PathBuf,
@@ -31,7 +31,21 @@ impl Certificates {
             None,
             &["basicConstraints=critical,CA:TRUE", "subjectAltName=DNS:self.example.com"],
         );
+        made.openssl(
+            "req -x509 -config openssl.cnf -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-521 \
+             -subj /CN=p521 -keyout p521.key -out p521.crt",
+        );
+        made.openssl("req -new -config openssl.cnf -key server.key -subj /CN=v1 -out v1.csr");
+        made.openssl("x509 -req -in v1.csr -CA ca.crt -CAkey ca.key -out v1.crt");
+        std::fs::copy(folder.join("server.key"), folder.join("v1.key")).unwrap();
         made
+    }
+
+    fn openssl(&self, arguments: &str) {
+        let mut command = Command::new("openssl");
+        command.current_dir(&self.folder).args(arguments.split(' '));
+        let finished = run(command);
+        assert_eq!(finished.code, Some(0), "{finished:?}");
     }
 
     /// Another certificate for localhost under this name.
@@ -40,26 +54,19 @@ impl Certificates {
     }
 
     fn sign(&self, name: &str, authority: Option<&str>, extensions: &[&str]) {
-        let mut command = Command::new("openssl");
-        command.current_dir(&self.folder).args(["req", "-x509", "-config", "openssl.cnf", "-nodes"]).args([
-            "-days",
-            "2",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-        ]);
-        command.args(["-subj", &format!("/CN={name}"), "-keyout", &format!("{name}.key")]);
-        command.args(["-out", &format!("{name}.crt")]);
+        let mut arguments = format!(
+            "req -x509 -config openssl.cnf -nodes -days 2 -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
+             -subj /CN={name} -keyout {name}.key -out {name}.crt"
+        );
         if let Some(authority) = authority {
-            command.args(["-CA", &format!("{authority}.crt"), "-CAkey", &format!("{authority}.key")]);
-            command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+            arguments += &format!(
+                " -CA {authority}.crt -CAkey {authority}.key -addext basicConstraints=critical,CA:FALSE"
+            );
         }
         for extension in extensions {
-            command.args(["-addext", extension]);
+            arguments += &format!(" -addext {extension}");
         }
-        let finished = run(command);
-        assert_eq!(finished.code, Some(0), "{finished:?}");
+        self.openssl(&arguments);
     }
 
     /// The path of one of the files, as a text for a command line.

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::certificates::Certificates;
 use super::curl::Seen;
 use super::{PASSWORD, guarded, https, start, tls, trusting, users};
+use crate::support::prometheus::Prometheus;
+use crate::support::tools::Version;
 
 fn serial(folder: &Certificates, file: &str) -> String {
     let mut command = std::process::Command::new("openssl");
@@ -131,4 +133,28 @@ fn http2_is_spoken_over_tls_and_serves_many_at_once() {
         trusting(&made, &["--http2", "--header", &format!("X-Long: {}", "x".repeat(60_000)), &metrics]);
     assert_ne!(seen.status, 200, "a head without end is refused: {seen:?}");
     assert_eq!(trusting(&made, &[&metrics]).status, 200);
+}
+
+#[test]
+fn a_real_prometheus_scrapes_through_every_lock_at_once() {
+    let lock = tls(&[
+        "client_ca_file: ca.crt",
+        "client_auth_type: RequireAndVerifyClientCert",
+        "min_version: TLS13",
+    ]);
+    let (setup, made) = guarded(&(lock + &users()));
+    let agent = start(&setup);
+    let settings = [
+        format!("basic_auth: {{username: prometheus, password: {PASSWORD}}}"),
+        format!(
+            "tls_config: {{ca_file: {}, cert_file: {}, key_file: {}}}",
+            made.path("ca.crt"),
+            made.path("client.crt"),
+            made.path("client.key")
+        ),
+    ];
+    for version in Version::here() {
+        let prometheus = Prometheus::start_guarded(version, &format!("{}/metrics", https(&agent)), &settings);
+        assert_eq!(prometheus.number("count(exotel_up)").unwrap(), 1.0, "{version:?}");
+    }
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use exotel_exporter::metrics::catalogue::{self, Kind};
 
-use super::files_of;
 use super::rules::{Rule, all};
 use crate::support::promql::{Expr, Selector};
 

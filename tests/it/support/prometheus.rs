@@ -35,7 +35,7 @@ impl Prometheus {
     /// The same for targets that are not there yet; waits until they were looked for.
     #[track_caller]
     pub(crate) fn start_before(version: Version, targets: &[&str]) -> Self {
-        Self::launch(version, targets, "")
+        Self::launch(version, &configuration(targets), targets.len())
     }
 
     /// The same with rules, a folder of files, and an Alertmanager (`127.0.0.1:9093`) to send alerts to.
@@ -50,15 +50,29 @@ impl Prometheus {
             "rule_files: ['{}/*.yml']\nalerting: {{alertmanagers: [{{static_configs: [{{targets: ['{alertmanager}']}}]}}]}}\n",
             rules.display()
         );
-        let prometheus = Self::launch(version, targets, &more);
+        let prometheus = Self::launch(version, &(configuration(targets) + &more), targets.len());
         eventually(secs(30), "every target was scraped", || prometheus.targets_are_up(targets.len()));
         prometheus
     }
 
-    fn launch(version: Version, targets: &[&str], more: &str) -> Self {
+    /// Starts one that scrapes one URL with more settings of a scrape job (a line each), and waits until it was
+    /// scraped with success.
+    #[track_caller]
+    pub(crate) fn start_guarded(version: Version, target: &str, settings: &[String]) -> Self {
+        let mut text = configuration(&[target]);
+        for line in settings {
+            writeln!(text, "    {line}").expect("writing into a text");
+        }
+        let prometheus = Self::launch(version, &text, 1);
+        eventually(secs(30), "the target was scraped", || prometheus.targets_are_up(1));
+        prometheus
+    }
+
+    #[track_caller]
+    fn launch(version: Version, text: &str, targets: usize) -> Self {
         let folder = TempDir::new().expect("a folder");
         let config = folder.path().join("prometheus.yml");
-        std::fs::write(&config, configuration(targets) + more).expect("a configuration file");
+        std::fs::write(&config, text).expect("a configuration file");
         let port = free_port();
         let mut command = Command::new(version.bin("prometheus").expect("Prometheus"));
         command
@@ -79,7 +93,7 @@ impl Prometheus {
         let prometheus = Self { process, base, _folder: folder };
         eventually(secs(30), "every target was looked for", || {
             let looked_for = prometheus.number("count(up)")?;
-            ensure(looked_for == targets.len() as f64, || format!("{looked_for} targets"))
+            ensure(looked_for == targets as f64, || format!("{looked_for} targets"))
         });
         prometheus
     }
@@ -132,11 +146,11 @@ fn configuration(targets: &[&str]) -> String {
         "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\nscrape_configs:\n"
             .to_owned();
     for (number, target) in targets.iter().enumerate() {
-        let (address, path) = target
-            .strip_prefix("http://")
-            .and_then(|rest| rest.find('/').map(|slash| rest.split_at(slash)))
+        let (scheme, (address, path)) = target
+            .split_once("://")
+            .and_then(|(scheme, rest)| Some((scheme, rest.split_at(rest.find('/')?))))
             .expect("a metrics URL like http://127.0.0.1:10043/metrics");
-        writeln!(text, "  - job_name: target{number}\n    metrics_path: {path}\n    static_configs: [{{targets: ['{address}']}}]")
+        writeln!(text, "  - job_name: target{number}\n    scheme: {scheme}\n    metrics_path: {path}\n    static_configs: [{{targets: ['{address}']}}]")
             .expect("writing into a text");
     }
     text

@@ -11,6 +11,8 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{SupportedProtocolVersion, version};
 
+use x509_parser::prelude::{FromDer, X509Certificate};
+
 use super::clients::ClientCertificates;
 use super::names::Version;
 use super::settings::{Http2, Pem, Policy, TlsSettings};
@@ -108,12 +110,16 @@ fn certified_key(
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
         ("key_file", "expected an unencrypted private key in PEM form, found none".to_owned())
     })?;
-    CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => {
-            ("key_file", "expected the key of the certificate, got another".to_owned())
-        }
-        other => ("key_file", format!("certificate and key cannot be used: {other}")),
-    })
+    let key = provider.key_provider.load_private_key(key).map_err(|_| {
+        ("key_file", "expected an RSA key of 2048 to 8192 bits, or one on P-256, P-384 or Ed25519".to_owned())
+    })?;
+    // Read here and not by rustls, which takes no certificate of version 1; Go does, and openssl makes them.
+    let (_, leaf) = X509Certificate::from_der(&chain[0])
+        .map_err(|_| ("cert_file", "expected an X.509 certificate, but it cannot be read".to_owned()))?;
+    if key.public_key().is_some_and(|public| public.as_ref() != leaf.public_key().raw) {
+        return Err(("key_file", "expected the key of the certificate, got another".to_owned()));
+    }
+    Ok(CertifiedKey::new(chain, key))
 }
 
 fn clients(
