@@ -1,0 +1,97 @@
+"""What stands on every board: the banner that says how far its figures can be trusted, and the colours of outcomes."""
+
+from .alerts import GREEN, GREY, ORANGE, RED, any_at_all
+from .panels import named, override, queries, ranges, stat, steps
+from .queries import ACCOUNT, HEALTH_OVERDUE, SYNC_OVERDUE, firing, of
+
+# From green for what worked to red for what was lost; the same on every board.
+OUTCOMES = [
+    ("answered", "#37872d"),
+    ("not_connected", "#5794f2"),
+    ("no_answer", "#fade2a"),
+    ("agent_unanswered", "#ff9830"),
+    ("missed", "#fa6400"),
+    ("abandoned", "#e02f44"),
+    ("busy", "#b877d9"),
+    ("failed", "#8f1d2c"),
+    ("canceled", "#8ab8ff"),
+    ("unknown", GREY),
+]
+
+STATUSES = [
+    ("completed", "#37872d"),
+    ("no-answer", "#fade2a"),
+    ("busy", "#b877d9"),
+    ("canceled", "#8ab8ff"),
+    ("failed", "#e02f44"),
+    ("other", GREY),
+]
+
+
+DIRECTIONS = ["inbound", "outbound-dial", "outbound-api", "other"]
+
+
+def palette(pairs):
+    """Overrides that give each legend its colour."""
+    return [named(name, color) for name, color in pairs]
+
+
+# One is the point at which ExotelSyncStalled or ExotelHealthPollStalled counts us as blind.
+BLINDNESS = (
+    f'max by (account) (label_replace({SYNC_OVERDUE} / 3, "of", "sync", "", "")'
+    f' or label_replace({HEALTH_OVERDUE} / 10, "of", "health", "", "")) or on () vector(1)'
+)
+SIGHT = ranges((None, 0.66, "SEEING", GREEN), (0.66, 0.999, "LATE", ORANGE), (0.999, None, "BLIND", RED))
+
+BLIND = stat(
+    "Are we blind?",
+    "SEEING: calls and ExoPhone health are read as often as configured. LATE: two runs were missed. BLIND: three sync "
+    "runs or ten health polls were missed, or nothing is scraped; then no other figure here says anything.",
+    queries([("{{account}}", BLINDNESS)], instant=True),
+    mappings=SIGHT,
+    thresholds=[(None, GREEN), (0.66, ORANGE), (0.999, RED)],
+    alerts=["ExotelSyncStalled", "ExotelHealthPollStalled"],
+    filled=True,
+    names=True,
+    no_value="BLIND",
+    decimals=2,
+)
+
+FRESH = stat(
+    "Calls read up to",
+    "Creation time up to which every call that Exotel showed has been read. Calls are listed only after their end, so a few "
+    "minutes are normal; figures about calls say nothing of what came later.",
+    queries([("{{account}}", f"1000 * min by (account) ({of('exotel_sync_head_timestamp_seconds', ACCOUNT)})")], instant=True),
+    unit="dateTimeFromNow",
+    no_value="never",
+    names=True,
+)
+
+FINAL = stat(
+    "Final up to",
+    "The watermark: every call created before this time is read and will not change any more. It honestly trails by the "
+    "look-back, four hours and twenty minutes by default.",
+    queries([("{{account}}", f"1000 * min by (account) ({of('exotel_sync_watermark_timestamp_seconds', ACCOUNT)})")], instant=True),
+    unit="dateTimeFromNow",
+    no_value="never",
+    names=True,
+)
+
+FIRING = stat(
+    "Alerts firing",
+    "Alerts of this project that fire now, those of other accounts and agents included. Which: on the overview.",
+    queries(
+        [
+            (severity, "count(" + firing(f'severity="{severity}"') + ") or vector(0)")
+            for severity in ("critical", "warning")
+        ],
+        instant=True,
+    ),
+    thresholds=any_at_all(RED),
+    overrides=[override(["warning"], thresholds=steps(any_at_all(ORANGE)))],
+)
+
+
+def banner(board, *, own=None):
+    """The line at the top of a board; `own` takes the place of the watermark."""
+    board.line(4, (6, BLIND), (6, FRESH), (6, own or FINAL), (6, FIRING))
