@@ -1,6 +1,6 @@
 """A dashboard: its frame, its variables, and where its panels stand."""
 
-from .alerts import REPOSITORY
+from .alerts import RUNBOOKS
 from .queries import ACCOUNT, PROGRAM, firing
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -72,7 +72,7 @@ def _links():
     boards = {"title": "Exotel boards", "type": "dashboards", "tags": ["exotel"], "asDropdown": True}
     boards |= {"icon": "external link", "tooltip": "", "url": "", "includeVars": True, "keepTime": True, "targetBlank": False}
     runbooks = {"title": "Runbooks", "type": "link", "tags": [], "asDropdown": False}
-    runbooks |= {"icon": "doc", "tooltip": "What to do about each alert", "url": f"{REPOSITORY}/tree/main/docs/runbooks"}
+    runbooks |= {"icon": "doc", "tooltip": "What to do about each alert", "url": f"{RUNBOOKS}/"}
     runbooks |= {"includeVars": False, "keepTime": False, "targetBlank": True}
     return [boards, runbooks]
 

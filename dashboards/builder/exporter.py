@@ -450,7 +450,7 @@ BOARD.line(
         6,
         bars(
             "Rows in the store",
-            "By table, now.",
+            "Rows of each table now.",
             queries([("{{table}}", f"sum by (table) ({of('exotel_store_records', PROGRAM)})")], instant=True),
         ),
     ),
