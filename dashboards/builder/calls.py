@@ -40,7 +40,7 @@ def kpi(title, description, ratio, whole, of_what, **more):
     """A share of the last hour beside what it rests on."""
     pairs = [(more.pop("name", "of the last hour"), ratio), (of_what, whole)]
     more = {"unit": "percentunit", "decimals": 1, "no_value": "no calls", **more}
-    return stat(title, description, queries(pairs, instant=True), overrides=[sample(of_what)], **more)
+    return stat(title, description, queries(pairs, instant=True), overrides=[sample(of_what)], stacked=True, **more)
 
 
 BOARD.line(
@@ -207,12 +207,11 @@ BOARD.row("Callers and agents")
 BOARD.line(
     8,
     (
-        8,
+        6,
         series(
-            "Abandoned and missed",
-            "Abandoned: the caller left while it rang, over inbound calls. Missed: it rang and nobody took it, over inbound calls "
-            "that rang.",
-            queries([("abandoned", ABANDONED), ("calls, 1 h", total(grew(outcomes(INBOUND, KNOWN)))), ("missed", MISSED)]),
+            "Abandoned",
+            "Inbound callers who left while it rang, over inbound calls whose outcome is known, beside how many those are.",
+            queries([("abandoned", ABANDONED), ("calls, 1 h", total(grew(outcomes(INBOUND, KNOWN))))]),
             unit="percentunit",
             soft_max=0.3,
             thresholds=above("ExotelAbandonHigh"),
@@ -221,7 +220,18 @@ BOARD.line(
         ),
     ),
     (
-        8,
+        6,
+        series(
+            "Missed by agents",
+            "Inbound calls that rang and that nobody took, over inbound calls that rang, beside how many those are.",
+            queries([("missed", MISSED), ("rang, 1 h", total(grew(outcomes(INBOUND, RANG))))]),
+            unit="percentunit",
+            soft_max=0.3,
+            overrides=[ratio_sample("rang, 1 h"), *palette(OUTCOMES)],
+        ),
+    ),
+    (
+        6,
         series(
             "Short calls",
             "Answered calls shorter than sync.short_call over answered calls, beside how many those are.",
@@ -234,7 +244,7 @@ BOARD.line(
         ),
     ),
     (
-        8,
+        6,
         series(
             "Concurrent calls",
             "The mean number of calls at once over an hour (Erlang), which hides peaks; calls in progress by callbacks; dashed the "

@@ -2,7 +2,7 @@
 
 from .alerts import GREEN, GREY, ORANGE, RED, any_at_all
 from .panels import named, override, queries, ranges, stat, steps
-from .queries import ACCOUNT, HEALTH_OVERDUE, SYNC_OVERDUE, firing, of
+from .queries import ACCOUNT, HEALTH_OVERDUE, SYNC_OVERDUE, age, firing, of
 
 # From green for what worked to red for what was lost; the same on every board.
 OUTCOMES = [
@@ -58,21 +58,23 @@ BLIND = stat(
 )
 
 FRESH = stat(
-    "Calls read up to",
-    "Creation time up to which every call that Exotel showed has been read. Calls are listed only after their end, so a few "
-    "minutes are normal; figures about calls say nothing of what came later.",
-    queries([("{{account}}", f"1000 * min by (account) ({of('exotel_sync_head_timestamp_seconds', ACCOUNT)})")], instant=True),
-    unit="dateTimeFromNow",
+    "Age of call data",
+    "How long ago the newest calls that have been read were created. Calls are listed only after their end and are left to settle, "
+    "so up to half an hour is normal; figures about calls say nothing of what came later.",
+    queries([("{{account}}", age(of("exotel_sync_head_timestamp_seconds", ACCOUNT)))], instant=True),
+    unit="s",
+    decimals=0,
     no_value="never",
     names=True,
 )
 
 FINAL = stat(
-    "Final up to",
-    "The watermark: every call created before this time is read and will not change any more. It honestly trails by the "
-    "look-back, four hours and twenty minutes by default.",
-    queries([("{{account}}", f"1000 * min by (account) ({of('exotel_sync_watermark_timestamp_seconds', ACCOUNT)})")], instant=True),
-    unit="dateTimeFromNow",
+    "Age of final data",
+    "The watermark: every call created before it is read and will not change any more. It honestly trails by the look-back, four hours "
+    "and twenty minutes by default.",
+    queries([("{{account}}", age(of("exotel_sync_watermark_timestamp_seconds", ACCOUNT)))], instant=True),
+    unit="s",
+    decimals=1,
     no_value="never",
     names=True,
 )

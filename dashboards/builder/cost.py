@@ -4,7 +4,7 @@ from .alerts import GREEN, GREY, ORANGE, RED
 from .board import Board
 from .common import banner
 from .panels import bars, column, dashed, named, queries, series, stat, table
-from .queries import ACCOUNT, EXOPHONE, day, grew, of, total
+from .queries import ACCOUNT, EXOPHONE, age, day, grew, of, total
 
 BOARD = Board(
     "exotel-cost",
@@ -35,10 +35,11 @@ DAYS_LEFT = f"min by (account, currency) ({BALANCE} / ((0 - deriv({BALANCE}[1d])
 banner(
     BOARD,
     own=stat(
-        "Balance read",
-        "When the balance was last read with success.",
-        queries([("{{account}}", f"1000 * min by (account) ({READ})")], instant=True),
-        unit="dateTimeFromNow",
+        "Since the balance was read",
+        "How long ago the balance was read with success, where that is enabled.",
+        queries([("{{account}}", age(READ))], instant=True),
+        unit="s",
+        decimals=0,
         names=True,
         no_value="not enabled",
     ),

@@ -5,7 +5,7 @@ from .board import Board
 from .common import banner
 from .panels import bars, column, named, queries, series, stat, states, steps, table, timeline
 from .queries import ACCOUNT, EXOPHONE, HEALTH_OVERDUE
-from .queries import answered, calls, grew, of, reachable, total
+from .queries import age, answered, calls, grew, of, reachable, total
 
 BOARD = Board(
     "exotel-exophones",
@@ -30,10 +30,11 @@ STATES = " or ".join(
 banner(
     BOARD,
     own=stat(
-        "Last health poll",
-        "When the connectivity of every number was last asked for with success, the oldest of the accounts.",
-        queries([("{{account}}", f"1000 * min by (account) ({of('exotel_health_poll_last_success_timestamp_seconds', ACCOUNT)})")], instant=True),
-        unit="dateTimeFromNow",
+        "Since the last health poll",
+        "How long ago the connectivity of every number was asked for with success.",
+        queries([("{{account}}", age(of("exotel_health_poll_last_success_timestamp_seconds", ACCOUNT)))], instant=True),
+        unit="s",
+        decimals=0,
         names=True,
         no_value="never",
         alerts=["ExotelHealthPollStalled"],
@@ -205,7 +206,7 @@ BOARD.line(
                 ("Incoming", f"min by (account, exophone) ({reachable('inbound')})"),
                 ("Outgoing", f"min by (account, exophone) ({reachable('outbound')})"),
                 ("Pages", f"max by (account, exophone) ({of('exotel_exophone_paging', EXOPHONE)})"),
-                ("Checked", f"1000 * min by (account, exophone) ({CHECKED})"),
+                ("Checked", f"max by (account, exophone) (time() - {CHECKED})"),
                 ("Up, 30 d", f"avg by (account, exophone) (avg_over_time({UP}[30d]))"),
                 ("Calls, 1 h", total(grew(calls()), "account, exophone")),
                 ("Answered", answered(by="account, exophone")),
@@ -217,13 +218,13 @@ BOARD.line(
                     column(
                         heading,
                         mappings=states((1, "up", GREEN), (0, "DOWN", RED)),
-                        thresholds=steps([(None, RED), (1, GREEN)]),
+                        thresholds=steps([(None, GREY), (0, RED), (1, GREEN)]),
                         custom__cellOptions={"type": "color-text"},
                     )
                     for heading in ("Incoming", "Outgoing")
                 ),
                 column("Pages", mappings=states((1, "yes", BLUE), (0, "no", GREY))),
-                column("Checked", unit="dateTimeFromNow"),
+                column("Checked", unit="s", decimals=0),
                 column("Up, 30 d", unit="percentunit", decimals=2),
                 column("Calls, 1 h", decimals=0),
                 column("Answered", unit="percentunit", decimals=0),

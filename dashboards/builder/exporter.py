@@ -3,7 +3,7 @@
 from .alerts import BLUE, GREEN, GREY, ORANGE, RED, above
 from .board import Board
 from .common import banner
-from .panels import bars, column, dashed, named, queries, ratio_sample, series, stat, states, table
+from .panels import bars, column, dashed, named, override, queries, ratio_sample, series, stat, states, steps, table
 from .queries import ACCOUNT, PROGRAM, SYNC_OVERDUE
 from .queries import grew, of, per_second, quantile, share, total
 
@@ -94,7 +94,7 @@ BOARD.line(
         4,
         stat(
             "Missed sync runs",
-            "Time since the last successful run, in intervals; the worst account. From 3 on the alert fires.",
+            "Time since the last successful run, in intervals, a minute for scraping left out; the worst account. From 3 on the alert fires.",
             queries([("intervals", f"max({SYNC_OVERDUE})")], instant=True),
             decimals=1,
             thresholds=above("ExotelSyncStalled"),
@@ -105,11 +105,20 @@ BOARD.line(
         4,
         stat(
             "Store used",
-            "Size of the store over store.max_size where that is set, else how full its disk is; the worst agent.",
-            queries([("used", f"max({STORE_SIZE} / {STORE_LIMIT} or 1 - {AVAIL} / {DISK})")], instant=True),
+            "Size of the store over store.max_size, where that is set, and how full its disk is; the worst agent.",
+            queries(
+                [
+                    ("of its limit", f"max({STORE_SIZE} / {STORE_LIMIT})"),
+                    ("of its disk", f"1 - min({AVAIL} / {DISK})"),
+                ],
+                instant=True,
+            ),
             unit="percentunit",
-            decimals=1,
+            decimals=0,
             thresholds=above("ExotelStoreFilling"),
+            # The alert fires when less than a tenth of the disk is left.
+            overrides=[override(["of its disk"], thresholds=steps([(None, GREEN), (0.9, ORANGE)]))],
+            stacked=True,
             alerts=["ExotelStoreFilling"],
         ),
     ),
@@ -159,6 +168,7 @@ BOARD.line(
             "Failed attempts within 15 minutes by reason, and reads given up after every retry. Throttled ones mean that limiter and quota disagree.",
             queries(
                 [
+                    ("all", total(grew(FAILURES, "15m"))),
                     ("{{reason}}", total(grew(FAILURES, "15m"), "reason") + " > 0"),
                     ("given up: {{endpoint}}", total(grew(ABANDONED, "15m"), "endpoint") + " > 0"),
                 ]
@@ -194,7 +204,7 @@ BOARD.line(
         8,
         series(
             "Budget used",
-            "Requests within a minute, and the number allowed now by pool: as configured, or lower where Exotel said so. Dashed: what Exotel says remains.",
+            "Requests within a minute, and what Exotel says remains. Dashed: the number allowed now by pool, as configured, or lower where Exotel said so.",
             queries(
                 [
                     ("requests, 1 min", f"sum by (account) (rate({REQUESTS}[$__rate_interval])) * 60"),
@@ -202,7 +212,7 @@ BOARD.line(
                     ("remaining, {{pool}}", f"min by (account, pool) ({REMAINING})"),
                 ]
             ),
-            overrides=[dashed(*(f"remaining, {pool}" for pool in POOLS)), named("requests, 1 min", BLUE)],
+            overrides=[dashed(*(f"allowed, {pool}" for pool in POOLS)), named("requests, 1 min", BLUE)],
             alerts=["ExotelRateBudgetSaturated", "ExotelApiThrottled"],
         ),
     ),

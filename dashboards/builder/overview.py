@@ -43,7 +43,7 @@ REACHABLE = stat(
     decimals=0,
     no_value="no calls",
     alerts=["ExotelAnswerRatioDrop", "ExotelCallsStopped"],
-    overrides=[sample("of inbound calls, 1 h")],
+    overrides=[sample("of inbound calls, 1 h")],    stacked=True,
 )
 
 BOARD.line(6, (6, UP), (6, REACHABLE), (6, BLIND), (6, FIRING))
@@ -53,7 +53,7 @@ BOARD.line(
     (
         4,
         stat(
-            "Numbers callers cannot reach",
+            "Down for callers",
             "ExoPhones that are down for incoming calls now, by poll or heartbeat, and how many are known.",
             queries(
                 [
@@ -64,7 +64,7 @@ BOARD.line(
             ),
             thresholds=[(None, GREEN), (1, ORANGE)],
             alerts=["ExotelExophoneOutage"],
-            overrides=[sample("of numbers")],
+            overrides=[sample("of numbers")],            stacked=True,
         ),
     ),
     (
@@ -76,7 +76,7 @@ BOARD.line(
             unit="percentunit",
             decimals=0,
             no_value="no calls",
-            overrides=[sample("of calls, 1 h")],
+            overrides=[sample("of calls, 1 h")],            stacked=True,
         ),
     ),
     (
@@ -96,7 +96,7 @@ BOARD.line(
             no_value="no calls",
             thresholds=below_complement("ExotelCallFailureBurn"),
             alerts=["ExotelCallFailureBurn"],
-            overrides=[sample("of calls, 1 h")],
+            overrides=[sample("of calls, 1 h")],            stacked=True,
         ),
     ),
     (

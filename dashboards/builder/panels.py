@@ -52,14 +52,16 @@ def named(name, color):
 
 
 def stat(title, description, targets, *, unit="none", thresholds=PLAIN, mappings=(), alerts=(), overrides=(), **more):
-    """Big figures, of now. `more`: decimals, no_value, filled, names, min, max, links."""
+    """Big figures, of now. `more`: decimals, no_value, filled, names, stacked, min, max."""
     several = len(targets) > 1 or more.get("names")
+    # A share above the number that it rests on.
+    vertical = more.get("names") or more.get("stacked")
     options = {
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
         "colorMode": "background" if more.get("filled") else "value",
         "graphMode": "none",
         "justifyMode": "center" if more.get("filled") else "auto",
-        "orientation": "vertical" if more.get("names") else "auto",
+        "orientation": "vertical" if vertical else "auto",
         "textMode": "value_and_name" if several else "value",
         "wideLayout": True,
     }
@@ -69,7 +71,7 @@ def stat(title, description, targets, *, unit="none", thresholds=PLAIN, mappings
 def sample(legend):
     """An override for the figure that says how many calls a ratio rests on."""
     quiet = {"mode": "fixed", "fixedColor": GREY}
-    return override([legend], unit="short", decimals=0, color=quiet, mappings=[])
+    return override([legend], unit="locale", decimals=0, color=quiet, mappings=[])
 
 
 def series(title, description, targets, *, unit="short", thresholds=PLAIN, alerts=(), overrides=(), stacked=False, **more):
@@ -171,7 +173,10 @@ def table(title, description, columns, *, order, hidden=(), overrides=(), alerts
     options = {"cellHeight": "sm", "showHeader": True, "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""}}
     options["sortBy"] = [{"displayName": sort, "desc": True}] if sort else []
     defaults = _defaults("short", PLAIN, (), {"no_value": no_value})
-    defaults["custom"] = {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False, "filterable": False}
+    defaults["custom"] = {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False, "filterable": False, "minWidth": 80}
+    # Else Grafana takes +918000000011 for a quantity and shows 918 Bil.
+    texts = override([LABELS.get(label, label.capitalize()) for label in order], unit="string")
+    overrides = [texts, *overrides]
     panel = _panel("table", title, description, targets, options, defaults, overrides, alerts)
     panel["transformations"] = [{"id": "merge", "options": {}}, {"id": "organize", "options": organize}]
     return panel

@@ -76,8 +76,16 @@ def known_calls(*matchers):
 
 
 def overdue(timestamp, interval, scope=ACCOUNT):
-    """How many intervals ago something last happened, the worst of each account."""
-    return f"max by (account) ((time() - {of(timestamp, scope)}) / {of(interval, scope)})"
+    """How many intervals ago something last happened, the worst of each account.
+
+    Less a minute, in which Prometheus may not have asked: a demo that reads every second is not late for that.
+    """
+    return f"max by (account) (clamp_min(time() - {of(timestamp, scope)} - 60, 0) / {of(interval, scope)})"
+
+
+def age(timestamp, worst="max"):
+    """Seconds since something happened, of the worst or best agent of each account."""
+    return f"{worst} by (account) (time() - {timestamp})"
 
 
 SYNC_OVERDUE = overdue("exotel_sync_last_success_timestamp_seconds", "exotel_sync_interval_seconds")

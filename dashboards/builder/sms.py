@@ -4,7 +4,7 @@ from .alerts import GREEN, GREY, ORANGE, above
 from .board import Board
 from .common import banner
 from .panels import column, dashed, named, queries, ratio_sample, sample, series, stat, steps, table
-from .queries import ACCOUNT, day, grew, of, per_second, quantile, share, total
+from .queries import ACCOUNT, age, day, grew, of, quantile, share, total
 
 BOARD = Board(
     "exotel-sms",
@@ -28,10 +28,11 @@ STATUSES = [named("sent", "#37872d"), named("failed", "#e02f44"), named("failed_
 banner(
     BOARD,
     own=stat(
-        "Last report",
-        "When the newest report on a message came.",
-        queries([("{{account}}", f"1000 * max by (account) ({LAST})")], instant=True),
-        unit="dateTimeFromNow",
+        "Since the last report",
+        "How long ago the newest report on a message came.",
+        queries([("{{account}}", age(LAST, "min"))], instant=True),
+        unit="s",
+        decimals=0,
         names=True,
         no_value="never",
     ),
@@ -48,7 +49,7 @@ BOARD.line(
             unit="percentunit",
             decimals=1,
             no_value="no messages",
-            overrides=[sample("messages, 1 h")],
+            overrides=[sample("messages, 1 h")],            stacked=True,
         ),
     ),
     (
@@ -62,7 +63,7 @@ BOARD.line(
             no_value="no messages",
             thresholds=above("ExotelSmsFailureHigh"),
             alerts=["ExotelSmsFailureHigh"],
-            overrides=[sample("messages, 1 h")],
+            overrides=[sample("messages, 1 h")],            stacked=True,
         ),
     ),
     (
@@ -136,9 +137,8 @@ BOARD.line(
         8,
         series(
             "Reports received",
-            "Callbacks on messages each second by what became of them.",
-            queries([("{{outcome}}", total(per_second(CALLBACKS), "outcome") + " > 0")]),
-            unit="reqps",
+            "Callbacks on messages within 15 minutes by what became of them.",
+            queries([("{{outcome}}", total(grew(CALLBACKS, "15m"), "outcome") + " > 0")]),
             overrides=[named("accepted", GREEN)],
             alerts=["ExotelWebhookRejected"],
         ),

@@ -4,7 +4,7 @@ from .alerts import BLUE, GREEN, GREY, ORANGE, RED, above
 from .board import Board
 from .common import banner
 from .panels import named, queries, ratio_sample, sample, series, stat
-from .queries import ACCOUNT, PROGRAM, day, grew, of, per_second, quantile, share, total
+from .queries import ACCOUNT, PROGRAM, age, day, grew, of, per_second, quantile, share, total
 
 BOARD = Board(
     "exotel-webhooks",
@@ -40,10 +40,11 @@ def p(q):
 banner(
     BOARD,
     own=stat(
-        "Last callback",
-        "When the newest accepted callback of any kind came.",
-        queries([("{{account}}", f"1000 * max by (account) ({of(LAST, ACCOUNT)})")], instant=True),
-        unit="dateTimeFromNow",
+        "Since the last callback",
+        "How long ago the newest accepted callback of any kind came.",
+        queries([("{{account}}", age(of(LAST, ACCOUNT), "min"))], instant=True),
+        unit="s",
+        decimals=0,
         names=True,
         no_value="never",
         alerts=["ExotelCallbacksMissing"],
@@ -63,7 +64,7 @@ BOARD.line(
             no_value="none expected",
             thresholds=above("ExotelCallbacksLost"),
             alerts=["ExotelCallbacksLost", "ExotelCallbacksMissing"],
-            overrides=[sample("expected, 6 h")],
+            overrides=[sample("expected, 6 h")],            stacked=True,
         ),
     ),
     (
@@ -77,7 +78,7 @@ BOARD.line(
             no_value="no calls",
             thresholds=above("ExotelReconcileDrift"),
             alerts=["ExotelReconcileDrift"],
-            overrides=[sample("calls, 6 h")],
+            overrides=[sample("calls, 6 h")],            stacked=True,
         ),
     ),
     (

@@ -122,7 +122,7 @@ fn links_and_annotations(board: &Board) -> Vec<Fault> {
 fn banner(board: &Board) -> Vec<Fault> {
     let top = |panel: &&Panel| panel.json["gridPos"]["y"].as_i64() < Some(10);
     let titles: BTreeSet<&str> = board.panels.iter().filter(top).map(|panel| panel.title.as_str()).collect();
-    ["Are we blind?", "Calls read up to", "Alerts firing"]
+    ["Are we blind?", "Age of call data", "Alerts firing"]
         .iter()
         .filter(|title| !titles.contains(*title))
         .map(|title| board.fault("banner", format!("{title:?} is not at its top")))

@@ -28,6 +28,7 @@ const LIMITS: &[(&str, f64)] = &[
     ("ExotelShortCallsHigh", 0.25),
     ("ExotelSmsFailureHigh", 0.10),
     ("ExotelStoreFilling", 0.85),
+    ("ExotelStoreFilling", 0.10),
     ("ExotelSyncStalled", 3.0),
     ("ExotelTaskRestarting", 4.0),
     ("ExotelWebhookRejected", 20.0),
