@@ -43,7 +43,8 @@ REACHABLE = stat(
     decimals=0,
     no_value="no calls",
     alerts=["ExotelAnswerRatioDrop", "ExotelCallsStopped"],
-    overrides=[sample("of inbound calls, 1 h")],    stacked=True,
+    overrides=[sample("of inbound calls, 1 h")],
+    stacked=True,
 )
 
 BOARD.line(6, (6, UP), (6, REACHABLE), (6, BLIND), (6, FIRING))
@@ -64,7 +65,8 @@ BOARD.line(
             ),
             thresholds=[(None, GREEN), (1, ORANGE)],
             alerts=["ExotelExophoneOutage"],
-            overrides=[sample("of numbers")],            stacked=True,
+            overrides=[sample("of numbers")],
+            stacked=True,
         ),
     ),
     (
@@ -76,7 +78,8 @@ BOARD.line(
             unit="percentunit",
             decimals=0,
             no_value="no calls",
-            overrides=[sample("of calls, 1 h")],            stacked=True,
+            overrides=[sample("of calls, 1 h")],
+            stacked=True,
         ),
     ),
     (
@@ -96,7 +99,8 @@ BOARD.line(
             no_value="no calls",
             thresholds=below_complement("ExotelCallFailureBurn"),
             alerts=["ExotelCallFailureBurn"],
-            overrides=[sample("of calls, 1 h")],            stacked=True,
+            overrides=[sample("of calls, 1 h")],
+            stacked=True,
         ),
     ),
     (

@@ -54,14 +54,14 @@ def named(name, color):
 def stat(title, description, targets, *, unit="none", thresholds=PLAIN, mappings=(), alerts=(), overrides=(), **more):
     """Big figures, of now. `more`: decimals, no_value, filled, names, stacked, min, max."""
     several = len(targets) > 1 or more.get("names")
-    # A share above the number that it rests on.
-    vertical = more.get("names") or more.get("stacked")
+    # Grafana's word for one below the other: accounts, or a share above the number that it rests on.
+    lines = more.get("names") or more.get("stacked")
     options = {
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
         "colorMode": "background" if more.get("filled") else "value",
         "graphMode": "none",
         "justifyMode": "center" if more.get("filled") else "auto",
-        "orientation": "vertical" if vertical else "auto",
+        "orientation": "horizontal" if lines else "auto",
         "textMode": "value_and_name" if several else "value",
         "wideLayout": True,
     }
@@ -139,7 +139,7 @@ def timeline(title, description, targets, mappings, *, alerts=(), **more):
     return _panel("state-timeline", title, description, targets, options, defaults, (), alerts)
 
 
-def bars(title, description, targets, *, unit="short", thresholds=PLAIN, alerts=(), **more):
+def bars(title, description, targets, *, unit="locale", thresholds=PLAIN, alerts=(), **more):
     """Horizontal bars, of now."""
     options = {
         "displayMode": "basic",
@@ -152,6 +152,7 @@ def bars(title, description, targets, *, unit="short", thresholds=PLAIN, alerts=
         "minVizHeight": 16,
         "minVizWidth": 8,
         "maxVizHeight": 40,
+        "text": {"titleSize": 13, "valueSize": 16},
     }
     defaults = _defaults(unit, thresholds, (), {"min": 0, **more})
     return _panel("bargauge", title, description, targets, options, defaults, (), alerts)
@@ -172,11 +173,12 @@ def table(title, description, columns, *, order, hidden=(), overrides=(), alerts
     }
     options = {"cellHeight": "sm", "showHeader": True, "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""}}
     options["sortBy"] = [{"displayName": sort, "desc": True}] if sort else []
-    defaults = _defaults("short", PLAIN, (), {"no_value": no_value})
+    defaults = _defaults("locale", PLAIN, (), {"no_value": no_value})
     defaults["custom"] = {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False, "filterable": False, "minWidth": 80}
     # Else Grafana takes +918000000011 for a quantity and shows 918 Bil.
     texts = override([LABELS.get(label, label.capitalize()) for label in order], unit="string")
-    overrides = [texts, *overrides]
+    widths = [override(["ExoPhone"], custom__width=150)] if "exophone" in order else []
+    overrides = [texts, *widths, *overrides]
     panel = _panel("table", title, description, targets, options, defaults, overrides, alerts)
     panel["transformations"] = [{"id": "merge", "options": {}}, {"id": "organize", "options": organize}]
     return panel

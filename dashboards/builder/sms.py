@@ -49,7 +49,8 @@ BOARD.line(
             unit="percentunit",
             decimals=1,
             no_value="no messages",
-            overrides=[sample("messages, 1 h")],            stacked=True,
+            overrides=[sample("messages, 1 h")],
+            stacked=True,
         ),
     ),
     (
@@ -63,7 +64,8 @@ BOARD.line(
             no_value="no messages",
             thresholds=above("ExotelSmsFailureHigh"),
             alerts=["ExotelSmsFailureHigh"],
-            overrides=[sample("messages, 1 h")],            stacked=True,
+            overrides=[sample("messages, 1 h")],
+            stacked=True,
         ),
     ),
     (

@@ -64,7 +64,8 @@ BOARD.line(
             no_value="none expected",
             thresholds=above("ExotelCallbacksLost"),
             alerts=["ExotelCallbacksLost", "ExotelCallbacksMissing"],
-            overrides=[sample("expected, 6 h")],            stacked=True,
+            overrides=[sample("expected, 6 h")],
+            stacked=True,
         ),
     ),
     (
@@ -78,7 +79,8 @@ BOARD.line(
             no_value="no calls",
             thresholds=above("ExotelReconcileDrift"),
             alerts=["ExotelReconcileDrift"],
-            overrides=[sample("calls, 6 h")],            stacked=True,
+            overrides=[sample("calls, 6 h")],
+            stacked=True,
         ),
     ),
     (

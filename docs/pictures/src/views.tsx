@@ -109,6 +109,7 @@ function Figures({ panel, data, width, height }: Props) {
             namePlacement={options.namePlacement}
             alignmentFactors={alignmentFactors}
             itemSpacing={10}
+            text={options.text}
             lcdCellWidth={12}
           />
         )
