@@ -1,6 +1,7 @@
 //! Every query of every panel, asked of a real Prometheus that scrapes the demo under a lively and faulty Exotel.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::board::{Board, Panel, Target, all, interpolate};
 use super::catalogue::coming_in;
@@ -9,7 +10,7 @@ use crate::support::process::{Process, exotel_exporter};
 use crate::support::prometheus::Prometheus;
 use crate::support::scrape::scrape;
 use crate::support::tools::Version;
-use crate::support::{eventually, free_port, note, secs};
+use crate::support::{eventually, free_port, secs};
 
 /// Queries that may find nothing: board, title of the panel, reference of the query, why.
 const MAY_BE_EMPTY: &[(&str, &str, &str, &str)] = &[
@@ -76,26 +77,33 @@ fn wrong_answers(prometheus: &Prometheus) -> Vec<String> {
     wrong
 }
 
-#[test]
-fn every_query_of_every_dashboard_finds_something_on_a_real_prometheus() {
-    let folder = tempfile::TempDir::new().unwrap();
+/// A demo, and where it is scraped.
+fn demo(folder: &Path, scenario: &str) -> (Process, String) {
     let port = free_port();
-    let mut command = exotel_exporter(folder.path());
-    command.args(["demo", "--scenario", "mixed", "--log.level=error"]);
-    command.arg(format!("--web.listen-address=127.0.0.1:{port}")).env("TMPDIR", folder.path());
-    let mut demo = Process::start("the demo", command);
+    let mut command = exotel_exporter(folder);
+    command.args(["demo", "--scenario", scenario, "--log.level=error"]);
+    command.arg(format!("--web.listen-address=127.0.0.1:{port}")).env("TMPDIR", folder);
+    let mut demo = Process::start(&format!("the demo of {scenario}"), command);
     let url = format!("http://127.0.0.1:{port}/metrics");
     eventually(secs(20), "the demo is scraped", || {
         demo.must_run();
         scrape(&url, Format::Text).map(|_| ())
     });
-    let servers: Vec<Prometheus> =
-        Version::here().into_iter().map(|version| Prometheus::start(version, &[&url])).collect();
+    (demo, url)
+}
+
+#[test]
+fn every_query_of_every_dashboard_finds_something_on_a_real_prometheus() {
+    let folder = tempfile::TempDir::new().unwrap();
+    // Two agents with an account of the same name: what is not made for several fails by series that match twice.
+    let (mut faulty, faulty_url) = demo(folder.path(), "mixed");
+    let (mut calm, calm_url) = demo(folder.path(), "demo");
+    let start = |version| Prometheus::start(version, &[&faulty_url, &calm_url]);
+    let servers: Vec<Prometheus> = Version::here().into_iter().map(start).collect();
     for prometheus in &servers {
-        let mut asked = 0;
-        eventually(secs(90), "every query finds something", || {
-            demo.must_run();
-            asked += 1;
+        eventually(secs(120), "every query finds something", || {
+            faulty.must_run();
+            calm.must_run();
             let wrong = wrong_answers(prometheus);
             if wrong.is_empty() {
                 Ok(())
@@ -103,7 +111,6 @@ fn every_query_of_every_dashboard_finds_something_on_a_real_prometheus() {
                 Err(format!("{} queries:\n{}", wrong.len(), wrong.join("\n")))
             }
         });
-        note(&format!("dashboards: every query answered at attempt {asked}"));
     }
 }
 
