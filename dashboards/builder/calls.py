@@ -3,7 +3,7 @@
 from .alerts import BLUE, GREEN, LIMITS, above, below_complement
 from .board import Board
 from .common import DIRECTIONS, OUTCOMES, STATUSES, banner, palette
-from .panels import bars, column, dashed, named, queries, ratio_sample, sample, series, stat, steps, table
+from .panels import TINTED, bars, column, dashed, named, queries, ratio_sample, sample, series, stat, steps, table
 from .queries import ACCOUNT, ANSWERED, EXOPHONE, INBOUND, KNOWN, OUTBOUND, RANG
 from .queries import answered, calls, day, grew, known_calls, of, outcomes, quantile, share, total
 
@@ -40,7 +40,7 @@ def kpi(title, description, ratio, whole, of_what, **more):
     """A share of the last hour beside what it rests on."""
     pairs = [(more.pop("name", "of the last hour"), ratio), (of_what, whole)]
     more = {"unit": "percentunit", "decimals": 1, "no_value": "no calls", **more}
-    return stat(title, description, queries(pairs, instant=True), overrides=[sample(of_what)], stacked=True, **more)
+    return stat(title, description, queries(pairs, instant=True), overrides=[sample(of_what)], size=32, **more)
 
 
 BOARD.line(
@@ -89,7 +89,7 @@ BOARD.line(
             "ACD: conversation of answered calls in the mean; ringing, menus and queues are not in it. Not by ExoPhone.",
             ACD,
             total(grew(TALK_COUNT)),
-            "calls with talk, 1 h",
+            "with talk, 1 h",
             name="mean",
             unit="s",
         ),
@@ -331,14 +331,14 @@ BOARD.line(
                     unit="percentunit",
                     decimals=1,
                     thresholds=steps(above("ExotelCallFailureBurn")),
-                    custom__cellOptions={"type": "color-text"},
+                    custom__cellOptions=TINTED,
                 ),
                 column(
                     "Short",
                     unit="percentunit",
                     decimals=1,
                     thresholds=steps(above("ExotelShortCallsHigh")),
-                    custom__cellOptions={"type": "color-text"},
+                    custom__cellOptions=TINTED,
                 ),
                 column("Talk, 24 h", unit="dtdurations", decimals=0),
             ],

@@ -3,7 +3,7 @@
 from .alerts import BLUE, GREEN, GREY, ORANGE, RED, above
 from .board import Board
 from .common import banner
-from .panels import bars, column, named, queries, series, stat, states, steps, table, timeline
+from .panels import TINTED, bars, column, named, queries, series, stat, states, steps, table, timeline
 from .queries import ACCOUNT, EXOPHONE, HEALTH_OVERDUE
 from .queries import age, answered, calls, grew, of, reachable, total
 
@@ -219,7 +219,7 @@ BOARD.line(
                         heading,
                         mappings=states((1, "up", GREEN), (0, "DOWN", RED)),
                         thresholds=steps([(None, GREY), (0, RED), (1, GREEN)]),
-                        custom__cellOptions={"type": "color-text"},
+                        custom__cellOptions=TINTED,
                     )
                     for heading in ("Incoming", "Outgoing")
                 ),

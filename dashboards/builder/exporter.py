@@ -118,7 +118,7 @@ BOARD.line(
             thresholds=above("ExotelStoreFilling"),
             # The alert fires when less than a tenth of the disk is left.
             overrides=[override(["of its disk"], thresholds=steps([(None, GREEN), (0.9, ORANGE)]))],
-            stacked=True,
+            size=26,
             alerts=["ExotelStoreFilling"],
         ),
     ),

@@ -3,7 +3,7 @@
 from .alerts import BLUE, GREEN, GREY, ORANGE, RED, below_complement, runbook
 from .board import Board
 from .common import BLIND, DIRECTIONS, FIRING, FRESH, OUTCOMES, palette
-from .panels import column, dashed, named, queries, ratio_sample, sample, series, stat, states, table, timeline
+from .panels import TINTED, column, dashed, named, queries, ratio_sample, sample, series, stat, states, table, timeline
 from .queries import ACCOUNT, INBOUND, OUTBOUND
 from .queries import answered, calls, day, firing, grew, known_calls, of, outcomes, per_second, reachable, share, total
 
@@ -44,7 +44,7 @@ REACHABLE = stat(
     no_value="no calls",
     alerts=["ExotelAnswerRatioDrop", "ExotelCallsStopped"],
     overrides=[sample("of inbound calls, 1 h")],
-    stacked=True,
+    size=52,
 )
 
 BOARD.line(6, (6, UP), (6, REACHABLE), (6, BLIND), (6, FIRING))
@@ -66,7 +66,7 @@ BOARD.line(
             thresholds=[(None, GREEN), (1, ORANGE)],
             alerts=["ExotelExophoneOutage"],
             overrides=[sample("of numbers")],
-            stacked=True,
+            size=26,
         ),
     ),
     (
@@ -79,7 +79,7 @@ BOARD.line(
             decimals=0,
             no_value="no calls",
             overrides=[sample("of calls, 1 h")],
-            stacked=True,
+            size=26,
         ),
     ),
     (
@@ -100,7 +100,7 @@ BOARD.line(
             thresholds=below_complement("ExotelCallFailureBurn"),
             alerts=["ExotelCallFailureBurn"],
             overrides=[sample("of calls, 1 h")],
-            stacked=True,
+            size=26,
         ),
     ),
     (
@@ -213,7 +213,7 @@ BOARD.line(
                             },
                         }
                     ],
-                    custom__cellOptions={"type": "color-text"},
+                    custom__cellOptions=TINTED,
                     custom__width=100,
                 ),
             ],

@@ -52,10 +52,10 @@ def named(name, color):
 
 
 def stat(title, description, targets, *, unit="none", thresholds=PLAIN, mappings=(), alerts=(), overrides=(), **more):
-    """Big figures, of now. `more`: decimals, no_value, filled, names, stacked, min, max."""
+    """Big figures, of now. `more`: decimals, no_value, filled, names, size, min, max."""
     several = len(targets) > 1 or more.get("names")
     # Grafana's word for one below the other: accounts, or a share above the number that it rests on.
-    lines = more.get("names") or more.get("stacked")
+    lines = more.get("names") or more.get("size")
     options = {
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
         "colorMode": "background" if more.get("filled") else "value",
@@ -65,6 +65,8 @@ def stat(title, description, targets, *, unit="none", thresholds=PLAIN, mappings
         "textMode": "value_and_name" if several else "value",
         "wideLayout": True,
     }
+    if more.get("size"):
+        options["text"] = {"titleSize": 13, "valueSize": more["size"]}
     return _panel("stat", title, description, targets, options, _defaults(unit, thresholds, mappings, more), overrides, alerts)
 
 
@@ -192,9 +194,8 @@ def column(heading, **properties):
     return override([heading], **properties)
 
 
-def tinted(mode="color-text"):
-    """Cell options that colour a cell by its thresholds."""
-    return {"type": mode}
+# Cell options of a column that is coloured by its thresholds or mappings.
+TINTED = {"type": "color-text"}
 
 
 def _defaults(unit, thresholds, mappings, more):

@@ -3,7 +3,7 @@
 from .alerts import GREEN, GREY, ORANGE, above
 from .board import Board
 from .common import banner
-from .panels import column, dashed, named, queries, ratio_sample, sample, series, stat, steps, table
+from .panels import TINTED, column, dashed, named, queries, ratio_sample, sample, series, stat, steps, table
 from .queries import ACCOUNT, age, day, grew, of, quantile, share, total
 
 BOARD = Board(
@@ -50,7 +50,7 @@ BOARD.line(
             decimals=1,
             no_value="no messages",
             overrides=[sample("messages, 1 h")],
-            stacked=True,
+            size=40,
         ),
     ),
     (
@@ -65,7 +65,7 @@ BOARD.line(
             thresholds=above("ExotelSmsFailureHigh"),
             alerts=["ExotelSmsFailureHigh"],
             overrides=[sample("messages, 1 h")],
-            stacked=True,
+            size=40,
         ),
     ),
     (
@@ -164,7 +164,7 @@ BOARD.line(
                     unit="percentunit",
                     decimals=1,
                     thresholds=steps(above("ExotelSmsFailureHigh")),
-                    custom__cellOptions={"type": "color-text"},
+                    custom__cellOptions=TINTED,
                 )
             ],
             alerts=["ExotelSmsFailureHigh"],

@@ -65,7 +65,7 @@ BOARD.line(
             thresholds=above("ExotelCallbacksLost"),
             alerts=["ExotelCallbacksLost", "ExotelCallbacksMissing"],
             overrides=[sample("expected, 6 h")],
-            stacked=True,
+            size=30,
         ),
     ),
     (
@@ -80,7 +80,7 @@ BOARD.line(
             thresholds=above("ExotelReconcileDrift"),
             alerts=["ExotelReconcileDrift"],
             overrides=[sample("calls, 6 h")],
-            stacked=True,
+            size=30,
         ),
     ),
     (

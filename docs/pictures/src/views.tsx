@@ -93,6 +93,7 @@ function Figures({ panel, data, width, height }: Props) {
             parentOrientation={orientation}
             alignmentFactors={alignmentFactors}
             disableWideLayout={!options.wideLayout}
+            text={options.text}
           />
         ) : (
           <BarGauge
