@@ -1,8 +1,9 @@
 """How calls fare: answered, how long, how many, by direction and ExoPhone, against last week."""
 
+from . import calls_counted
 from .alerts import BLUE, GREEN, LIMITS, above, below_complement
 from .board import Board
-from .common import DIRECTIONS, OUTCOMES, STATUSES, banner, palette
+from .common import CALLS_BY_DIRECTION, CALLS_BY_OUTCOME, OUTCOMES, banner, palette
 from .panels import TINTED, bars, column, dashed, named, queries, ratio_sample, sample, series, stat, steps, table
 from .queries import ACCOUNT, ANSWERED, EXOPHONE, INBOUND, KNOWN, OUTBOUND, RANG
 from .queries import answered, calls, day, grew, known_calls, of, outcomes, quantile, share, total
@@ -20,7 +21,6 @@ TALK_COUNT = of("exotel_call_conversation_duration_seconds_count", ACCOUNT)
 TALK_SUM = of("exotel_call_conversation_duration_seconds_sum", ACCOUNT)
 SETUP = of("exotel_call_setup_duration_seconds_bucket", ACCOUNT)
 ANSWER_DELAY = of("exotel_call_answer_delay_seconds_bucket", ACCOUNT)
-SETTLE = of("exotel_call_settle_delay_seconds_bucket", ACCOUNT)
 SHORT = of("exotel_calls_short_total", EXOPHONE)
 SECONDS = of("exotel_call_seconds_total", EXOPHONE)
 TALK_SECONDS = of("exotel_call_conversation_seconds_total", EXOPHONE)
@@ -123,34 +123,7 @@ BOARD.line(
 )
 
 BOARD.row("Traffic")
-BOARD.line(
-    9,
-    (
-        12,
-        series(
-            "Calls by outcome",
-            "Settled calls within the hour before each point. not_connected: the flow ended before anybody was dialled.",
-            queries([("{{outcome}}", total(grew(outcomes()), "outcome") + " > 0")]),
-            overrides=palette(OUTCOMES),
-            stacked=True,
-        ),
-    ),
-    (
-        12,
-        series(
-            "Calls by direction, and a week before",
-            "Settled calls within the hour before each point; dashed the same hour a week before.",
-            queries(
-                [
-                    ("{{direction}}", total(grew(calls()), "direction") + " > 0"),
-                    ("{{direction}}, week before", total(grew(calls(), offset="1w"), "direction") + " > 0"),
-                ]
-            ),
-            overrides=[dashed(*(f"{direction}, week before" for direction in DIRECTIONS))],
-            alerts=["ExotelCallsStopped"],
-        ),
-    ),
-)
+BOARD.line(9, (12, CALLS_BY_OUTCOME), (12, CALLS_BY_DIRECTION))
 BOARD.line(
     8,
     (
@@ -356,86 +329,4 @@ BOARD.line(
     ),
 )
 
-BOARD.row("How calls were counted", folded=True)
-BOARD.line(
-    8,
-    (
-        8,
-        series(
-            "Outcome unknown",
-            "Settled calls whose leg details could not be had, over all settled calls of six hours. Above a fifth the ratios rest on a part.",
-            queries(
-                [
-                    ("unknown", share(total(grew(outcomes('outcome="unknown"'), "6h")), total(grew(outcomes(), "6h")))),
-                    ("calls, 6 h", total(grew(outcomes(), "6h"))),
-                ]
-            ),
-            unit="percentunit",
-            soft_max=0.3,
-            thresholds=above("ExotelOutcomesUnknown"),
-            overrides=[ratio_sample("calls, 6 h"), named("unknown", BLUE)],
-            alerts=["ExotelOutcomesUnknown"],
-        ),
-    ),
-    (
-        8,
-        series(
-            "Calls by status",
-            "Settled calls within the hour before each point by Exotel's own status, which overstates what inbound callers got.",
-            queries([("{{status}}", total(grew(calls()), "status") + " > 0")]),
-            overrides=palette(STATUSES),
-            stacked=True,
-        ),
-    ),
-    (
-        8,
-        series(
-            "Legs by result",
-            "Legs of settled calls within an hour: leg 1 is who was dialled first, leg 2 whom they were connected to.",
-            queries([("leg {{leg}} {{status}}", total(grew(of("exotel_call_legs_total", ACCOUNT)), "leg, status") + " > 0")]),
-            stacked=True,
-        ),
-    ),
-)
-BOARD.line(
-    8,
-    (
-        8,
-        series(
-            "From a call's end until it counts",
-            "Median and 95th percentile over an hour.",
-            queries([("median", quantile(0.5, SETTLE)), ("95 %", quantile(0.95, SETTLE))]),
-            unit="s",
-        ),
-    ),
-    (
-        8,
-        series(
-            "Waiting to be counted",
-            "Calls that have ended and are not settled, and the age of the oldest of them.",
-            queries(
-                [
-                    ("oldest", f"max(time() - {of('exotel_calls_unsettled_oldest_timestamp_seconds', ACCOUNT)})"),
-                    ("calls", total(of("exotel_calls_unsettled", ACCOUNT))),
-                ]
-            ),
-            unit="s",
-            thresholds=above("ExotelCallsUnsettled"),
-            overrides=[ratio_sample("calls")],
-            alerts=["ExotelCallsUnsettled"],
-        ),
-    ),
-    (
-        8,
-        series(
-            "Leg details and corrections",
-            "How leg details came within an hour, and what Exotel changed after a call was counted.",
-            queries(
-                [
-                    ("details {{result}}", total(grew(of("exotel_call_details_total", ACCOUNT)), "result") + " > 0"),
-                    ("corrected {{field}}", total(grew(of("exotel_call_corrections_total", ACCOUNT)), "field") + " > 0"),
-                ]
-            ),
-        ),
-    ),
-)
+calls_counted.add(BOARD)

@@ -1,8 +1,8 @@
 """What stands on every board: the banner that says how far its figures can be trusted, and the colours of outcomes."""
 
 from .alerts import GREEN, GREY, ORANGE, RED, any_at_all
-from .panels import named, override, queries, ranges, stat, steps
-from .queries import ACCOUNT, HEALTH_OVERDUE, SYNC_OVERDUE, age, firing, of
+from .panels import dashed, named, override, queries, ranges, series, stat, steps
+from .queries import ACCOUNT, HEALTH_OVERDUE, SYNC_OVERDUE, age, calls, firing, grew, of, outcomes, total
 
 # From green for what worked to red for what was lost; the same on every board.
 OUTCOMES = [
@@ -91,6 +91,28 @@ FIRING = stat(
     ),
     thresholds=any_at_all(RED),
     overrides=[override(["warning"], thresholds=steps(any_at_all(ORANGE)))],
+)
+
+
+CALLS_BY_OUTCOME = series(
+    "Calls by outcome",
+    "Settled calls within the hour before each point, by what became of them. not_connected: the flow ended before anybody was dialled.",
+    queries([("{{outcome}}", total(grew(outcomes()), "outcome") + " > 0")]),
+    overrides=palette(OUTCOMES),
+    stacked=True,
+)
+
+CALLS_BY_DIRECTION = series(
+    "Calls by direction, and a week before",
+    "Settled calls within the hour before each point; dashed the same hour a week before.",
+    queries(
+        [
+            ("{{direction}}", total(grew(calls()), "direction") + " > 0"),
+            ("{{direction}}, week before", total(grew(calls(), offset="1w"), "direction") + " > 0"),
+        ]
+    ),
+    overrides=[dashed(*(f"{direction}, week before" for direction in DIRECTIONS))],
+    alerts=["ExotelCallsStopped"],
 )
 
 

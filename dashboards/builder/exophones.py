@@ -5,7 +5,7 @@ from .board import Board
 from .common import banner
 from .panels import TINTED, bars, column, named, queries, series, stat, states, steps, table, timeline
 from .queries import ACCOUNT, EXOPHONE, HEALTH_OVERDUE
-from .queries import age, answered, calls, grew, of, reachable, total
+from .queries import age, answered, calls, equal, grew, of, reachable, total
 
 BOARD = Board(
     "exotel-exophones",
@@ -19,11 +19,12 @@ STATE = "exotel_exophone_state"
 CHANGES = of("exotel_exophone_state_changes_total", EXOPHONE)
 CHECKED = of("exotel_exophone_last_check_timestamp_seconds", EXOPHONE)
 AFFECTED = of("exotel_heartbeat_exophone_affected", EXOPHONE)
+HEARTBEAT = of("exotel_webhook_last_received_timestamp_seconds", ACCOUNT, equal("kind", "heartbeat"))
 NUMBER = "account, exophone, direction"
 
 # 1 to 4 by state, for the lanes of the timeline.
 STATES = " or ".join(
-    f"{i} * ({of(STATE, EXOPHONE, f'state={chr(34)}{state}{chr(34)}')} == 1)"
+    f"{i} * ({of(STATE, EXOPHONE, equal('state', state))} == 1)"
     for i, state in enumerate(("active", "partial", "outage", "unknown"), start=1)
 )
 
@@ -70,7 +71,7 @@ BOARD.line(
         stat(
             "Degraded",
             "Numbers and directions with a partial network outage, by poll.",
-            queries([("degraded", f"count({of(STATE, EXOPHONE, 'state=' + chr(34) + 'partial' + chr(34))} == 1) or vector(0)")], instant=True),
+            queries([("degraded", f"count({of(STATE, EXOPHONE, equal('state', 'partial'))} == 1) or vector(0)")], instant=True),
             thresholds=[(None, GREEN), (1, ORANGE)],
             alerts=["ExotelExophoneDegraded"],
             filled=True,
@@ -107,7 +108,7 @@ BOARD.line(
                         "{{account}}",
                         "max by (account) ("
                         + " or ".join(
-                            f"{i} * ({of('exotel_heartbeat_status', ACCOUNT, f'status={chr(34)}{status}{chr(34)}')} == 1)"
+                            f"{i} * ({of('exotel_heartbeat_status', ACCOUNT, equal('status', status))} == 1)"
                             for i, status in enumerate(("OK", "PAYLOAD_TOO_LARGE", "WARNING", "CRITICAL"))
                         )
                         + ") or on () vector(-1)",
@@ -181,7 +182,7 @@ BOARD.line(
                     ("poll, {{account}}", HEALTH_OVERDUE),
                     (
                         "heartbeat, {{account}}",
-                        f"max by (account) ((time() - max by (job, instance, account) ({of('exotel_webhook_last_received_timestamp_seconds', ACCOUNT, 'kind=' + chr(34) + 'heartbeat' + chr(34))}))"
+                        f"max by (account) ((time() - max by (job, instance, account) ({HEARTBEAT}))"
                         f" / max by (job, instance, account) ({of('exotel_heartbeat_expected_interval_seconds', ACCOUNT)}))",
                     ),
                 ]

@@ -2,10 +2,10 @@
 
 from .alerts import BLUE, GREEN, GREY, ORANGE, RED, below_complement, runbook
 from .board import Board
-from .common import BLIND, DIRECTIONS, FIRING, FRESH, OUTCOMES, palette
+from .common import BLIND, CALLS_BY_DIRECTION, CALLS_BY_OUTCOME, FIRING, FRESH
 from .panels import TINTED, column, dashed, named, queries, ratio_sample, sample, series, stat, states, table, timeline
 from .queries import ACCOUNT, INBOUND, OUTBOUND
-from .queries import answered, calls, day, firing, grew, known_calls, of, outcomes, per_second, reachable, share, total
+from .queries import answered, calls, day, firing, grew, known_calls, of, per_second, reachable, share, total
 
 BOARD = Board(
     "exotel-overview",
@@ -127,34 +127,7 @@ BOARD.line(
 )
 
 BOARD.row("Calls")
-BOARD.line(
-    9,
-    (
-        12,
-        series(
-            "Calls by outcome",
-            "Settled calls within the hour before each point, by what became of them.",
-            queries([("{{outcome}}", total(grew(outcomes()), "outcome") + " > 0")]),
-            overrides=palette(OUTCOMES),
-            stacked=True,
-        ),
-    ),
-    (
-        12,
-        series(
-            "Calls, and a week before",
-            "Settled calls within the hour before each point, by direction; dashed the same hour a week before.",
-            queries(
-                [
-                    ("{{direction}}", total(grew(calls()), "direction") + " > 0"),
-                    ("{{direction}}, week before", total(grew(calls(), offset="1w"), "direction") + " > 0"),
-                ]
-            ),
-            overrides=[dashed(*(f"{direction}, week before" for direction in DIRECTIONS))],
-            alerts=["ExotelCallsStopped"],
-        ),
-    ),
-)
+BOARD.line(9, (12, CALLS_BY_OUTCOME), (12, CALLS_BY_DIRECTION))
 BOARD.line(
     8,
     (

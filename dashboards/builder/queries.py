@@ -13,6 +13,11 @@ def of(name, scope, *matchers):
     return f"{name}{{{','.join((scope,) + matchers)}}}"
 
 
+def equal(label, value):
+    """A matcher."""
+    return f'{label}="{value}"'
+
+
 def grew(selector, window=HOUR, offset=""):
     """How much a counter grew within a window."""
     return f"increase({selector}[{window}]{' offset ' + offset if offset else ''})"
