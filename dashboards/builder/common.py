@@ -1,8 +1,8 @@
 """What stands on every board: the banner that says how far its figures can be trusted, and the colours of outcomes."""
 
-from .alerts import GREEN, GREY, ORANGE, RED, any_at_all
+from .alerts import GREEN, GREY, LIMITS, ORANGE, RED, any_at_all
 from .panels import dashed, named, override, queries, ranges, series, stat, steps
-from .queries import ACCOUNT, HEALTH_OVERDUE, SYNC_OVERDUE, age, calls, firing, grew, of, outcomes, total
+from .queries import ACCOUNT, HEALTH_OVERDUE, SYNC_OVERDUE, age, calls, else_value, firing, grew, of, outcomes, total
 
 # From green for what worked to red for what was lost; the same on every board.
 OUTCOMES = [
@@ -38,9 +38,9 @@ def palette(pairs):
 
 # One is the point at which ExotelSyncStalled or ExotelHealthPollStalled counts us as blind.
 BLINDNESS = (
-    f'max by (account) (label_replace({SYNC_OVERDUE} / 3, "of", "sync", "", "")'
-    f' or label_replace({HEALTH_OVERDUE} / 10, "of", "health", "", "")) or on () vector(1)'
-)
+    f'max by (account) (label_replace({SYNC_OVERDUE} / {LIMITS["ExotelSyncStalled"][1]}, "of", "sync", "", "")'
+    f' or label_replace({HEALTH_OVERDUE} / {LIMITS["ExotelHealthPollStalled"][1]}, "of", "health", "", ""))'
+) + else_value(1)
 SIGHT = ranges((None, 0.66, "SEEING", GREEN), (0.66, 0.999, "LATE", ORANGE), (0.999, None, "BLIND", RED))
 
 BLIND = stat(
@@ -53,7 +53,6 @@ BLIND = stat(
     alerts=["ExotelSyncStalled", "ExotelHealthPollStalled"],
     filled=True,
     names=True,
-    no_value="BLIND",
     decimals=2,
 )
 

@@ -5,7 +5,7 @@ from .board import Board
 from .common import banner
 from .panels import TINTED, bars, column, named, queries, series, stat, states, steps, table, timeline
 from .queries import ACCOUNT, EXOPHONE, HEALTH_OVERDUE
-from .queries import age, answered, calls, equal, grew, of, reachable, total
+from .queries import age, answered, calls, down, else_value, equal, grew, of, reachable, total
 
 BOARD = Board(
     "exotel-exophones",
@@ -49,7 +49,8 @@ BOARD.line(
         stat(
             "Down for callers",
             "Numbers that cannot be called now, by poll or heartbeat.",
-            queries([("down", f"count({reachable('inbound')} == 0) or vector(0)")], instant=True),
+            queries([("down", down("inbound"))], instant=True),
+            no_value="unknown",
             thresholds=[(None, GREEN), (1, RED)],
             alerts=["ExotelExophoneOutage", "ExotelExophoneOutagePaging"],
             filled=True,
@@ -60,7 +61,8 @@ BOARD.line(
         stat(
             "Down for calling out",
             "Numbers that cannot call out now, by poll or heartbeat.",
-            queries([("down", f"count({reachable('outbound')} == 0) or vector(0)")], instant=True),
+            queries([("down", down("outbound"))], instant=True),
+            no_value="unknown",
             thresholds=[(None, GREEN), (1, ORANGE)],
             alerts=["ExotelExophoneOutage", "ExotelExophoneOutagePaging"],
             filled=True,
@@ -71,7 +73,8 @@ BOARD.line(
         stat(
             "Degraded",
             "Numbers and directions with a partial network outage, by poll.",
-            queries([("degraded", f"count({of(STATE, EXOPHONE, equal('state', 'partial'))} == 1) or vector(0)")], instant=True),
+            queries([("degraded", f"sum(max by ({NUMBER}) ({of(STATE, EXOPHONE, equal('state', 'partial'))}))")], instant=True),
+            no_value="unknown",
             thresholds=[(None, GREEN), (1, ORANGE)],
             alerts=["ExotelExophoneDegraded"],
             filled=True,
@@ -111,7 +114,8 @@ BOARD.line(
                             f"{i} * ({of('exotel_heartbeat_status', ACCOUNT, equal('status', status))} == 1)"
                             for i, status in enumerate(("OK", "PAYLOAD_TOO_LARGE", "WARNING", "CRITICAL"))
                         )
-                        + ") or on () vector(-1)",
+                        + ")"
+                        + else_value(-1),
                     )
                 ],
                 instant=True,

@@ -5,7 +5,7 @@ from .board import Board
 from .common import BLIND, CALLS_BY_DIRECTION, CALLS_BY_OUTCOME, FIRING, FRESH
 from .panels import TINTED, column, dashed, named, queries, ratio_sample, sample, series, stat, states, table, timeline
 from .queries import ACCOUNT, INBOUND, OUTBOUND
-from .queries import answered, calls, day, firing, grew, known_calls, of, per_second, reachable, share, total
+from .queries import answered, calls, day, down, else_value, firing, grew, known_calls, of, per_second, reachable, share, total
 
 BOARD = Board(
     "exotel-overview",
@@ -22,7 +22,7 @@ UP = stat(
             (
                 "{{account}}",
                 f"min by (account) (max by (account, direction) ({reachable()})) + min by (account) ({reachable()})"
-                " or on () vector(-1)",
+                + else_value(-1),
             )
         ],
         instant=True,
@@ -58,11 +58,12 @@ BOARD.line(
             "ExoPhones that are down for incoming calls now, by poll or heartbeat, and how many are known.",
             queries(
                 [
-                    ("down", f"count({reachable('inbound')} == 0) or vector(0)"),
+                    ("down", down("inbound")),
                     ("of numbers", total(of("exotel_exophones", ACCOUNT))),
                 ],
                 instant=True,
             ),
+            no_value="unknown",
             thresholds=[(None, GREEN), (1, ORANGE)],
             alerts=["ExotelExophoneOutage"],
             overrides=[sample("of numbers")],

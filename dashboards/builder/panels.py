@@ -37,6 +37,11 @@ def ranges(*values):
     ]
 
 
+def nothing(text):
+    """A value mapping for the case that there is no value: a grey word, where Grafana would show its own in the colour of all is well."""
+    return {"type": "special", "options": {"match": "null+nan", "result": {"text": text, "color": GREY, "index": 9}}}
+
+
 def override(names, **properties):
     """An override for series of these legends, or columns of these headings; `__` stands for a dot: `custom__axisPlacement`.
 
@@ -54,6 +59,8 @@ def named(name, color):
 def stat(title, description, targets, *, unit="none", thresholds=PLAIN, mappings=(), alerts=(), overrides=(), **more):
     """Big figures, of now. `more`: decimals, no_value, filled, names, size, min, max."""
     several = len(targets) > 1 or more.get("names")
+    if "no_value" in more:
+        mappings = [*mappings, nothing(more.pop("no_value"))]
     # Grafana's word for one below the other: accounts, or a share above the number that it rests on.
     lines = more.get("names") or more.get("size")
     options = {

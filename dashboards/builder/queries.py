@@ -107,6 +107,16 @@ def reachable(direction=""):
     return f"min by (account, exophone, direction) ({poll} * {push} or {poll} or {push})"
 
 
+def down(direction):
+    """How many ExoPhones are down; absent where nothing is known of any."""
+    return f"sum(1 - {reachable(direction)})"
+
+
+def else_value(value):
+    """What a query gives when it finds nothing at all, under a name that says so."""
+    return f' or on () label_replace(vector({value}), "account", "nothing known", "", "")'
+
+
 def firing(*matchers):
     """Firing alerts of ours; the dead-man's switch always fires and is left out."""
     return "ALERTS{" + ",".join(('alertname=~"Exotel.+",alertname!="ExotelWatchdog"', 'alertstate="firing"') + matchers) + "}"

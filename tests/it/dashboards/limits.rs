@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::board::{Board, Fault, Panel, all, text};
+use super::board::{Board, Fault, Panel, all, list, text};
 use super::catalogue::rules;
 use crate::support::note;
 use crate::support::promql::{numbers, parse};
@@ -42,7 +42,10 @@ const EARLY: &[(&str, f64)] = &[("Days left", 7.0)];
 pub(crate) fn check(board: &Board) -> Vec<Fault> {
     let mut faults = Vec::new();
     // Where a value stands for a state, the steps are its colours.
-    for panel in board.panels.iter().filter(|panel| panel.defaults()["mappings"] == serde_json::json!([])) {
+    let is_state = |panel: &&Panel| {
+        list(&panel.defaults()["mappings"]).iter().any(|mapping| mapping["type"] != "special")
+    };
+    for panel in board.panels.iter().filter(|panel| !is_state(panel)) {
         for limit in panel.thresholds() {
             if !is_shared(panel, limit) && !EARLY.contains(&(&panel.title, limit)) {
                 let reason = format!("its limit {limit} is that of no alert it links to");
@@ -91,13 +94,32 @@ fn limits_in_panels_are_those_of_the_rules() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// "BLIND" is a word for the point at which one of two alerts starts to count.
+#[test]
+fn every_board_says_blind_where_the_alerts_about_it_stand() {
+    for board in all() {
+        let panel = board.panels.iter().find(|panel| panel.title == "Are we blind?").expect("the banner");
+        let divisors = numbers(&parse(&panel.targets[0].promql()).expect("a query that parses"));
+        for (alert, limit) in
+            LIMITS.iter().filter(|(alert, _)| panel.alerts().iter().any(|linked| linked == alert))
+        {
+            assert!(
+                divisors.contains(limit),
+                "{}: the banner does not divide by {limit} of {alert}",
+                board.file
+            );
+        }
+        assert_eq!(panel.alerts(), ["ExotelSyncStalled", "ExotelHealthPollStalled"], "{}", board.file);
+    }
+}
+
 #[test]
 fn every_alert_that_a_panel_links_to_is_a_rule_with_that_runbook() {
     let rules = rules();
     for board in all() {
         for panel in &board.panels {
             for alert in panel.alerts() {
-                let url = super::board::list(&panel.json["links"])
+                let url = list(&panel.json["links"])
                     .iter()
                     .find(|link| text(&link["title"]).ends_with(&alert))
                     .map(|link| text(&link["url"]))
