@@ -2,7 +2,7 @@
 
 from .alerts import GREEN, GREY, LIMITS, ORANGE, RED, any_at_all
 from .panels import dashed, named, override, queries, ranges, series, stat, steps
-from .queries import ACCOUNT, HEALTH_OVERDUE, SYNC_OVERDUE, age, calls, else_value, firing, grew, of, outcomes, total
+from .queries import ACCOUNT, HEALTH_OVERDUE, SYNC_OVERDUE, age, calls, else_value, firing_count, grew, of, outcomes, total
 
 # From green for what worked to red for what was lost; the same on every board.
 OUTCOMES = [
@@ -80,14 +80,12 @@ FINAL = stat(
 
 FIRING = stat(
     "Alerts firing",
-    "Alerts of this project that fire now, those of other accounts and agents included. Which: on the overview.",
+    "Alerts of this project that fire now, those of other accounts and agents included. Which: on the overview. Without the rules in alerts/ nothing can fire.",
     queries(
-        [
-            (severity, "count(" + firing(f'severity="{severity}"') + ") or vector(0)")
-            for severity in ("critical", "warning")
-        ],
+        [(severity, firing_count(severity)) for severity in ("critical", "warning")],
         instant=True,
     ),
+    no_value="no rules",
     thresholds=any_at_all(RED),
     overrides=[override(["warning"], thresholds=steps(any_at_all(ORANGE)))],
 )

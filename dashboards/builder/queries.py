@@ -120,3 +120,9 @@ def else_value(value):
 def firing(*matchers):
     """Firing alerts of ours; the dead-man's switch always fires and is left out."""
     return "ALERTS{" + ",".join(('alertname=~"Exotel.+",alertname!="ExotelWatchdog"', 'alertstate="firing"') + matchers) + "}"
+
+
+def firing_count(severity):
+    """How many alerts fire; absent where the dead-man's switch does not fire either: then nobody evaluates the rules."""
+    count = f"count({firing(equal('severity', severity))})"
+    return count + ' or 0 * max(ALERTS{alertname="ExotelWatchdog",alertstate="firing"})'

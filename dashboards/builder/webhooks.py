@@ -90,7 +90,7 @@ BOARD.line(
             "Callbacks with a wrong secret: one was rotated on one side only, or somebody probes. The alert also fires when nothing else comes.",
             queries([("unauthorized", total(grew(of(REQUESTS, ACCOUNT, 'outcome="unauthorized"'), "15m")))], instant=True),
             decimals=0,
-            no_value="0",
+            no_value="no callbacks",
             thresholds=above("ExotelWebhookRejected"),
             alerts=["ExotelWebhookRejected"],
         ),
@@ -114,7 +114,7 @@ BOARD.line(
             "Calls that only callbacks named and the API did not know for six hours. They are kept and counted nowhere else.",
             queries([("calls", total(day(UNCONFIRMED)))], instant=True),
             decimals=0,
-            no_value="0",
+            no_value="no callbacks",
         ),
     ),
     (

@@ -21,7 +21,6 @@ const MAY_BE_EMPTY: &[(&str, &str, &str, &str)] = &[
     ("exporter.json", "Failed requests", "C", "retries may help every time"),
     ("exporter.json", "Store used", "A", "the demo sets no store.max_size"),
     ("exporter.json", "Size", "B", "the demo sets no store.max_size"),
-    ("overview.json", "Firing alerts", "A", "this Prometheus has no rules"),
 ];
 
 /// What the variables stand for when all is chosen.
@@ -40,7 +39,9 @@ fn in_a_young_world(expression: &str) -> String {
 }
 
 fn is_excused(board: &Board, panel: &Panel, target: &Target) -> bool {
-    !coming_in(&target.promql()).is_empty()
+    // This Prometheus has no rules, so that nothing ever fires.
+    target.expression.contains("ALERTS{")
+        || !coming_in(&target.promql()).is_empty()
         || MAY_BE_EMPTY.iter().any(|(file, title, reference, _)| {
             *file == board.file && *title == panel.title && *reference == target.reference
         })
