@@ -111,7 +111,7 @@ BOARD.line(
             unit="percentunit",
             decimals=0,
             thresholds=above("ExotelStoreFilling"),
-            # The alert fires when less than a tenth of the disk is left.
+            # The same alert also fires when its disk is nine tenths full.
             overrides=[override(["of its disk"], thresholds=steps([(None, GREEN), (0.9, ORANGE)]))],
             size=26,
             alerts=["ExotelStoreFilling"],

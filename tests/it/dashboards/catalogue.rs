@@ -7,7 +7,7 @@ use exotel_exporter::metrics::catalogue::{self, Kind};
 use serde_json::Value;
 
 use super::board::{Board, all, list, text};
-use crate::support::promql::{Metric, exported, metric, parse, selectors, stem};
+use super::promql::{Metric, exported, metric, parse, selectors, stem};
 
 const A: &[&str] = &["account"];
 const AX: &[&str] = &["account", "exophone"];

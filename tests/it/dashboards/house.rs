@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::board::{Board, Fault, Panel, list, text};
 use super::catalogue::known;
-use crate::support::promql::{is_ratio, labels, parse, selectors, unguarded_divisors};
+use super::promql::{is_ratio, labels, parse, selectors, unguarded_divisors};
 
 /// File and uid of every board. Links and alerts name the uids: they stay.
 pub(crate) const UIDS: [(&str, &str); 7] = [

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::board::{Board, Fault, Panel, all, list, text};
 use super::catalogue::rules;
+use super::promql::{numbers, parse};
 use crate::support::note;
-use crate::support::promql::{numbers, parse};
 
 /// Alerts whose limit is a line in a panel.
 const LIMITS: &[(&str, f64)] = &[
@@ -28,7 +28,7 @@ const LIMITS: &[(&str, f64)] = &[
     ("ExotelShortCallsHigh", 0.25),
     ("ExotelSmsFailureHigh", 0.10),
     ("ExotelStoreFilling", 0.85),
-    ("ExotelStoreFilling", 0.10),
+    ("ExotelStoreFilling", 0.90),
     ("ExotelSyncStalled", 3.0),
     ("ExotelTaskRestarting", 4.0),
     ("ExotelWebhookRejected", 20.0),

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::board::{Board, Fault, Panel, folder, list, text};
+use super::promql::{parse, selectors};
 use super::units::UNITS;
-use crate::support::promql::{parse, selectors};
 
 /// A rule: its name, and what it finds.
 type Rule = (&'static str, fn(&'static str, &Board) -> Vec<Fault>);

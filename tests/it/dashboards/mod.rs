@@ -7,6 +7,7 @@ mod house;
 mod limits;
 mod linter;
 mod live;
+mod promql;
 mod units;
 
 use std::path::{Path, PathBuf};

@@ -6,7 +6,6 @@ pub(crate) mod fake;
 pub(crate) mod http;
 pub(crate) mod process;
 pub(crate) mod prometheus;
-pub(crate) mod promql;
 pub(crate) mod rehearsal;
 pub(crate) mod scrape;
 pub(crate) mod simulator;

@@ -1,4 +1,4 @@
-//! What a PromQL expression names: metrics, labels, windows, numbers. For checks of dashboards and rules.
+//! What a PromQL expression names: metrics, labels, windows, numbers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
