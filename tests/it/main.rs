@@ -16,6 +16,7 @@ mod bad_input;
 mod budget;
 mod commands;
 mod counting;
+mod dashboards;
 mod demo;
 mod exposition;
 mod harness;
