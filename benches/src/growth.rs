@@ -1,5 +1,6 @@
 //! What becomes of speed, size and memory as the store grows; then the binary itself on that store.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -61,8 +62,10 @@ fn grow(
         // Long enough for two rounds of the index of Sids.
         let pages = (level / 40).clamp(20_000, 262_144) * 2 / PAGE;
         let cell = one_page_a_commit(&mut ours, &calls, &mut next, pages)?;
-        let size = std::fs::metadata(path)?.len() as f64;
+        // What the file system gave it: the file is longer than what was written into it.
+        let size = std::fs::metadata(path)?.blocks() as f64 * 512.0;
         let per_call = size / next as f64;
+        eprintln!("{} calls stored: {} calls/s", grouped(next as f64), grouped(cell.rate));
         rows.push(vec![
             grouped(*level as f64),
             if filled == 0 { "-".to_owned() } else { grouped(fill_rate) },
