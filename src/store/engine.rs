@@ -9,6 +9,7 @@ use redb::Database;
 
 use super::group::{Committed, Group};
 use super::index::Recent;
+use super::numbers::Numbers;
 use super::{Error, writer};
 use crate::metrics::{StoreMetrics, StoreOp};
 use crate::model::{AccountId, WallTime};
@@ -33,7 +34,7 @@ pub(super) struct Engine {
     pub(super) db: Arc<Database>,
     pub(super) recent: Recent,
     /// Persisted totals as of the last commit.
-    pub(super) totals: BTreeMap<u64, u64>,
+    pub(super) totals: Numbers,
     /// Accounts by number.
     pub(super) accounts: BTreeMap<u16, Known>,
     pub(super) metrics: StoreMetrics,
@@ -59,7 +60,7 @@ impl Engine {
         txn.commit().map_err(|e| (StoreOp::Commit, e.into()))?;
         self.metrics.observe(StoreOp::Commit, began.elapsed());
         self.recent.committed(committed.fresh);
-        self.totals.extend(committed.changed.iter().copied());
+        self.totals.replace(committed.totals);
         Ok(committed.changed)
     }
 
