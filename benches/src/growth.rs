@@ -1,6 +1,7 @@
 //! What becomes of speed, size and memory as the store grows; then the binary itself on that store.
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use exotel_exporter::model::{Clock, UtcOffset, WallTime};
@@ -25,12 +26,22 @@ const CHUNK: u64 = 50;
 const STARTS: usize = 9;
 
 /// Runs it.
-pub fn run(folder: &Path, binary: &Path, levels: &[u64]) -> anyhow::Result<Verdicts> {
+pub fn run(folder: &Path, binary: &Path, levels: &[u64], grown: Option<PathBuf>) -> anyhow::Result<Verdicts> {
     let mut verdicts = Verdicts::default();
     let now = Clock::system().now().to_wall(UtcOffset::default());
-    let store = folder.join("grown").join("exotel-exporter.redb");
-    std::fs::create_dir_all(store.parent().expect("a folder"))?;
-    let stored = grow(&store, now.plus(-SINCE), levels, &mut verdicts, now.plus(-UNREAD))?;
+    let (store, stored) = match grown {
+        Some(store) => {
+            let tables = exotel_exporter::store::stats(&store)?.tables;
+            let stored = tables.iter().find(|table| table.name == "calls").map_or(0, |table| table.rows);
+            (store, stored)
+        }
+        None => {
+            let store = folder.join("grown").join("exotel-exporter.redb");
+            std::fs::create_dir_all(store.parent().expect("a folder"))?;
+            let stored = grow(&store, now.plus(-SINCE), levels, &mut verdicts, now.plus(-UNREAD))?;
+            (store, stored)
+        }
+    };
     let mut options = Scenario::Calm.options();
     options.traffic.history =
         History { calls: 200_000, over: Duration::from_secs(UNREAD.unsigned_abs() - 3600) };
@@ -61,13 +72,16 @@ fn grow(
         // Long enough for two rounds of the index of Sids.
         let pages = (level / 40).clamp(20_000, 262_144) * 2 / PAGE;
         let cell = one_page_a_commit(&mut ours, &calls, &mut next, pages)?;
-        let size = std::fs::metadata(path)?.len() as f64;
+        // What the file system gave it: the file is longer than what was written into it.
+        let size = std::fs::metadata(path)?.blocks() as f64 * 512.0;
         let per_call = size / next as f64;
+        eprintln!("{} calls stored: {} calls/s", grouped(next as f64), grouped(cell.rate));
         rows.push(vec![
             grouped(*level as f64),
             if filled == 0 { "-".to_owned() } else { grouped(fill_rate) },
             format!("{} ({} to {})", grouped(cell.rate), grouped(cell.slowest), grouped(cell.fastest)),
             format!("{:.0}", cell.rate / LIMIT),
+            format!("{:.1}", cell.cpu * 1e6),
             grouped(cell.written),
             if *level == 0 { "-".to_owned() } else { format!("{per_call:.0}") },
         ]);
@@ -92,6 +106,7 @@ fn grow(
         "filling, calls/s",
         "one page a commit, calls/s",
         "times Exotel's limit",
+        "processor, µs/call",
         "written, B/call",
         "on disk, B/call",
     ];
@@ -116,7 +131,12 @@ pub fn profile(folder: &Path, stored: u64, pages: u64) -> anyhow::Result<Verdict
         ours.decode(&body)?;
     }
     let decode = began.elapsed().as_secs_f64() / 200.0;
-    println!("\n{} calls/s, {:.0} bytes written per call", grouped(cell.rate), cell.written);
+    println!(
+        "\n{} calls/s, {:.0} bytes written and {:.1} µs of processor time per call",
+        grouped(cell.rate),
+        cell.written,
+        cell.cpu * 1e6
+    );
     println!(
         "of {:.2} ms a page: decoding {:.2}, reading, deciding and writing {:.2}, commit {:.2}",
         PAGE as f64 / cell.rate * 1e3,
@@ -132,6 +152,8 @@ struct Cell {
     slowest: f64,
     fastest: f64,
     written: f64,
+    /// Seconds of processor time a call: says more than the rate on a busy machine.
+    cpu: f64,
 }
 
 fn one_page_a_commit(ours: &mut Ours, calls: &Calls, next: &mut u64, pages: u64) -> anyhow::Result<Cell> {
@@ -139,16 +161,19 @@ fn one_page_a_commit(ours: &mut Ours, calls: &Calls, next: &mut u64, pages: u64)
     let mut rates = Vec::new();
     let (mut taken, mut count) = (Duration::ZERO, 0);
     let before = usage(me)?;
+    let mut cpu = 0.0;
     while count < pages {
         let bodies: Vec<Vec<u8>> = (0..CHUNK).map(|n| calls.page(*next + n * PAGE)).collect();
         *next += CHUNK * PAGE;
         count += CHUNK;
+        let spent = usage(me)?.cpu;
         let began = Instant::now();
         for body in &bodies {
             ours.page(body)?;
         }
         taken += began.elapsed();
         rates.push((CHUNK * PAGE) as f64 / began.elapsed().as_secs_f64());
+        cpu += usage(me)?.cpu - spent;
     }
     let written = usage(me)?.written - before.written;
     let total = (count * PAGE) as f64;
@@ -158,6 +183,7 @@ fn one_page_a_commit(ours: &mut Ours, calls: &Calls, next: &mut u64, pages: u64)
         slowest: least(&rates),
         fastest: most(&rates),
         written: written / total,
+        cpu: cpu / total,
     })
 }
 

@@ -7,6 +7,7 @@ use exotel_exporter::model::WallTime;
 
 use crate::calls::{Calls, PAGE};
 use crate::figures::{Verdicts, grouped, least, median, most, table};
+use crate::node::Node;
 use crate::ours::Ours;
 use crate::postgres::{Commit, Postgres};
 use crate::sqlite::Sqlite;
@@ -27,12 +28,13 @@ struct Contender<'c> {
 }
 
 /// Runs it.
-pub fn run(folder: &Path, postgres: &str, rounds: usize) -> anyhow::Result<Verdicts> {
+pub fn run(folder: &Path, postgres: &str, node: &Path, rounds: usize) -> anyhow::Result<Verdicts> {
     let calls = Calls { from: FROM };
     let mut ours = Ours::open(&folder.join("ours.redb"), &calls)?;
     let mut sqlite = Sqlite::open(&folder.join("calls.sqlite"), &calls)?;
     let mut by_row = Postgres::open(postgres)?;
     let version = by_row.version()?;
+    let mut node = Node::start(node, postgres)?;
     let by_row = std::cell::RefCell::new(by_row);
     let contender = |name: &str, pages, take| Contender {
         name: name.to_owned(),
@@ -58,6 +60,11 @@ pub fn run(folder: &Path, postgres: &str, rounds: usize) -> anyhow::Result<Verdi
             "the same, one transaction a page",
             PAGES_SLOW,
             Box::new(|body: &[u8]| by_row.borrow_mut().page(body, Commit::Page)),
+        ),
+        contender(
+            "the same by row from Node, as the old module does",
+            PAGES_SLOW,
+            Box::new(|body: &[u8]| node.page(body)),
         ),
     ];
     contenders[3].next *= 2;
@@ -87,11 +94,12 @@ pub fn run(folder: &Path, postgres: &str, rounds: usize) -> anyhow::Result<Verdi
     });
     println!("\nPages of {PAGE} new calls, median of {rounds} rounds in turns:");
     table(&["", "calls/s", "range", "exotel-exporter is faster by"], &rows.collect::<Vec<_>>());
-    let stored: u64 = contenders[2..].iter().map(|c| c.rates.len() as u64 * c.pages * PAGE + PAGE).sum();
+    let stored: u64 = contenders[2..4].iter().map(|c| c.rates.len() as u64 * c.pages * PAGE + PAGE).sum();
     drop(contenders);
     println!("\nPostgreSQL holds a call in {:.0} bytes.", by_row.into_inner().size()? / stored as f64);
     let mut verdicts = Verdicts::default();
-    verdicts.at_least("times PostgreSQL's upserts by row", rates[0] / rates[2], 50.0);
+    verdicts.at_least("times PostgreSQL's upserts by row, from Rust", rates[0] / rates[2], 50.0);
+    verdicts.at_least("times PostgreSQL's upserts by row, from Node", rates[0] / rates[4], 50.0);
     verdicts.at_least("times SQLite", rates[0] / rates[1], 1.0);
     Ok(verdicts)
 }

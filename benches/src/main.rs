@@ -8,6 +8,7 @@ mod figures;
 mod growth;
 mod ingest;
 mod machine;
+mod node;
 mod ours;
 mod postgres;
 mod scrape;
@@ -23,6 +24,9 @@ struct Arguments {
     /// Folder on the disk to measure; emptied first
     #[arg(long)]
     folder: PathBuf,
+    /// Leave the folder as it is at the end
+    #[arg(long)]
+    keep: bool,
     #[command(subcommand)]
     part: Part,
 }
@@ -34,6 +38,9 @@ enum Part {
         /// Connection of a PostgreSQL server: `host=/folder/of/socket user=bench dbname=postgres`
         #[arg(long)]
         postgres: String,
+        /// `node/upsert.js`, beside its `node_modules`
+        #[arg(long)]
+        node: PathBuf,
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
@@ -53,6 +60,9 @@ enum Part {
         /// Calls at which to measure, ascending
         #[arg(long, value_delimiter = ',', default_value = "0,1000000,10000000")]
         calls: Vec<u64>,
+        /// A store that an earlier run left with `--keep`: nothing is filled, the binary alone is measured
+        #[arg(long)]
+        store: Option<PathBuf>,
     },
     /// The metrics page, beside prom-client
     Scrape {
@@ -68,20 +78,22 @@ enum Part {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let Arguments { folder, part } = Arguments::parse();
+    let Arguments { folder, keep, part } = Arguments::parse();
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
     }
     std::fs::create_dir_all(&folder)?;
     machine::print(&folder)?;
     let verdicts = match part {
-        Part::Ingest { postgres, rounds } => ingest::run(&folder, &postgres, rounds)?,
+        Part::Ingest { postgres, node, rounds } => ingest::run(&folder, &postgres, &node, rounds)?,
         Part::Profile { stored, pages } => growth::profile(&folder, stored, pages)?,
-        Part::Growth { binary, calls } => growth::run(&folder, &binary, &calls)?,
+        Part::Growth { binary, calls, store } => growth::run(&folder, &binary, &calls, store)?,
         Part::Scrape { binary, node, rounds } => scrape::run(&folder, &binary, &node, rounds)?,
     };
     println!("\nLoad at the end: {}\n", machine::load()?);
     let missed = verdicts.print();
-    std::fs::remove_dir_all(&folder)?;
+    if !keep {
+        std::fs::remove_dir_all(&folder)?;
+    }
     Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

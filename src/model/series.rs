@@ -4,6 +4,7 @@
 //! family gives. Names, aliases and currencies are put on when a scrape is rendered, so that a rename
 //! keeps the total.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -143,8 +144,8 @@ impl Family {
 /// Bucket code under which a histogram's sum is stored.
 pub const SUM: u8 = 255;
 
-/// One persisted number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// One persisted number. Ordered by its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Series {
     /// Account.
     pub account: AccountId,
@@ -156,6 +157,18 @@ pub struct Series {
     pub a: u8,
     /// Second code.
     pub b: u8,
+}
+
+impl Ord for Series {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.to_key().cmp(&other.to_key())
+    }
+}
+
+impl PartialOrd for Series {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Series {

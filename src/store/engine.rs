@@ -10,6 +10,7 @@ use redb::Database;
 use super::group::{Committed, Group};
 use super::inbox::Inbox;
 use super::index::Recent;
+use super::numbers::Numbers;
 use super::{Error, writer};
 use crate::metrics::{StoreMetrics, StoreOp};
 use crate::model::{AccountId, WallTime};
@@ -35,7 +36,7 @@ pub(super) struct Engine {
     pub(super) recent: Recent,
     pub(super) inbox: Inbox,
     /// Persisted totals as of the last commit.
-    pub(super) totals: BTreeMap<u64, u64>,
+    pub(super) totals: Numbers,
     /// Accounts by number.
     pub(super) accounts: BTreeMap<u16, Known>,
     pub(super) metrics: StoreMetrics,
@@ -62,7 +63,7 @@ impl Engine {
         self.metrics.observe(StoreOp::Commit, began.elapsed());
         self.recent.committed(committed.fresh);
         self.inbox.committed(committed.inbox);
-        self.totals.extend(committed.changed.iter().copied());
+        self.totals.replace(committed.totals);
         Ok(committed.changed)
     }
 

@@ -1,6 +1,6 @@
 //! Operations that share a transaction: reads what they want, writes what they decide.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
 
 use redb::{ReadableTable, Table, WriteTransaction};
 
@@ -13,7 +13,8 @@ use super::error::intact;
 use super::index::{self, Fresh};
 use super::kept;
 use super::messages;
-use super::seal::{seal, seal_number, unseal};
+use super::numbers::Numbers;
+use super::seal::{seal, unseal};
 use super::tables::{
     AGENDA, CALLS, EXOPHONES, HOURS, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS, exophone_key,
     hour_key, run_key, set_aside_bytes,
@@ -38,6 +39,8 @@ pub(super) struct Group<'e, 'txn> {
     hours: BTreeMap<(u16, HourKey), HourTotals>,
     lost: HashSet<(AccountId, Sid)>,
     pub(super) inbox: inbox::Changes,
+    /// The last key of each account that was looked at; none for one without calls.
+    newest: HashMap<AccountId, Option<Vec<u8>>>,
     pub(super) txn: &'txn WriteTransaction,
 }
 
@@ -45,6 +48,9 @@ pub(super) struct Group<'e, 'txn> {
 pub(super) struct Committed {
     pub(super) fresh: Fresh,
     pub(super) inbox: inbox::Changes,
+    /// Rows of totals that changed, …
+    pub(super) totals: Numbers,
+    /// … and the numbers in them.
     pub(super) changed: Vec<(u64, u64)>,
 }
 
@@ -66,6 +72,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
             hours: BTreeMap::new(),
             lost: HashSet::new(),
             inbox: inbox::Changes::default(),
+            newest: HashMap::new(),
             txn,
         })
     }
@@ -131,10 +138,13 @@ impl<'e, 'txn> Group<'e, 'txn> {
         Ok(())
     }
 
-    fn look_up(&self, account: AccountId, sid: &Sid, created: Option<WallTime>) -> Result<Found, Error> {
-        if let Some(created) = created {
+    fn look_up(&mut self, account: AccountId, sid: &Sid, created: Option<WallTime>) -> Result<Found, Error> {
+        let mut looked_at = None;
+        if let Some(created) = created
+            && self.may_hold(account, created)?
+        {
             match self.at(account, sid, created)? {
-                Found::Nothing => {}
+                Found::Nothing => looked_at = Some(created),
                 found => return Ok(found),
             }
         }
@@ -142,7 +152,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
         let Some(place) = self.engine.recent.find(hash, Some(&self.fresh), &self.index.tree)? else {
             return Ok(Found::Nothing);
         };
-        if Some(place) != created
+        if Some(place) != looked_at
             && let found @ (Found::Call(_) | Found::Damaged) = self.at(account, sid, place)?
         {
             return Ok(found);
@@ -151,6 +161,21 @@ impl<'e, 'txn> Group<'e, 'txn> {
         // shares its hash, its key was damaged.
         let explained = place < self.engine.prune_floor(account) || self.shares_hash(account, place, hash)?;
         Ok(if explained { Found::Nothing } else { Found::Damaged })
+    }
+
+    /// Whether an account has calls as new as this: most rows that are read are newer than all that is
+    /// stored, and need no walk through the tree.
+    fn may_hold(&mut self, account: AccountId, created: WallTime) -> Result<bool, Error> {
+        let newest = match self.newest.entry(account) {
+            hash_map::Entry::Occupied(known) => known.into_mut(),
+            hash_map::Entry::Vacant(unknown) => {
+                let first = time_key(account, WallTime(0));
+                let last = [&account.0.to_be_bytes()[..], &[u8::MAX; 5]].concat();
+                let mut calls = self.calls.range::<&[u8]>(first.as_slice()..last.as_slice())?;
+                unknown.insert(calls.next_back().transpose()?.map(|(key, _)| key.value().to_vec()))
+            }
+        };
+        Ok(newest.as_ref().is_some_and(|key| key.as_slice() >= time_key(account, created).as_slice()))
     }
 
     fn at(&self, account: AccountId, sid: &Sid, created: WallTime) -> Result<Found, Error> {
@@ -216,13 +241,16 @@ impl<'e, 'txn> Group<'e, 'txn> {
     }
 
     /// Writes what an operation decided.
-    pub(super) fn write(&mut self, account: AccountId, writes: WriteSet) -> Result<(), Error> {
+    pub(super) fn write(&mut self, account: AccountId, mut writes: WriteSet) -> Result<(), Error> {
         for (before, record) in &writes.calls {
             self.put_call(account, before.as_ref(), record)?;
             self.inbox.follow(account, before.as_ref(), record);
             missed::note(self.txn, account, before.as_ref(), record)?;
         }
         self.put_unlisted(account, &writes.unlisted)?;
+        if self.deltas.0.is_empty() {
+            std::mem::swap(&mut self.deltas, &mut writes.deltas);
+        }
         for (series, amount) in &writes.deltas.0 {
             self.deltas.add(*series, *amount);
         }
@@ -314,6 +342,11 @@ impl<'e, 'txn> Group<'e, 'txn> {
             }
         }
         self.calls.insert(key.as_slice(), value.as_slice())?;
+        if let Some(newest) = self.newest.get_mut(&account)
+            && newest.as_ref().is_none_or(|newest| *newest < key)
+        {
+            *newest = Some(key);
+        }
         if moved || before.is_none() {
             self.fresh.insert(sid_hash(account, sid), record.call.created);
         }
@@ -328,14 +361,13 @@ impl<'e, 'txn> Group<'e, 'txn> {
         let floor = self.engine.accounts.values().map(|known| known.prune_floor).min();
         self.engine.recent.write(&mut self.fresh, &mut self.index, floor.unwrap_or(WallTime(0)))?;
         let mut changed = Vec::with_capacity(self.deltas.0.len());
+        let mut totals = Numbers::default();
         if !self.deltas.0.is_empty() {
-            let mut totals = self.txn.open_table(TOTALS)?;
             for (series, amount) in &self.deltas.0 {
                 let key = series.to_key();
-                let value = self.engine.totals.get(&key).copied().unwrap_or(0).saturating_add(*amount);
-                totals.insert(key, seal_number("totals", &key.to_be_bytes(), value))?;
-                changed.push((key, value));
+                changed.push((key, totals.add(&self.engine.totals, key, *amount)));
             }
+            totals.write("totals", &mut self.txn.open_table(TOTALS)?)?;
         }
         if !self.hours.is_empty() {
             let mut table = self.txn.open_table(HOURS)?;
@@ -358,7 +390,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
                 table.insert(key, seal("hours", &key.to_be_bytes(), &totals).as_slice())?;
             }
         }
-        Ok(Committed { fresh: self.fresh, inbox: self.inbox, changed })
+        Ok(Committed { fresh: self.fresh, inbox: self.inbox, totals, changed })
     }
 
     /// A roll-up from the calls themselves, the changes of this transaction among them.

@@ -13,7 +13,7 @@ use redb::{
 use tokio::sync::mpsc;
 
 use super::error::io_reason;
-use super::prepare::{self, layout};
+use super::prepare::{self, Opening, layout};
 use super::tables::{COUNTED, LAYOUT};
 use super::untouched::Untouched;
 use super::{CACHE, Error, OpenError, Options, QUEUE, Shared, Store, holder, writer};
@@ -32,8 +32,8 @@ impl Store {
         for table in COUNTED {
             options.metrics.add_table(table);
         }
-        let prepared =
-            prepare::prepare(db, options.metrics.clone()).map_err(|error| damaged(&path, error))?;
+        let prepared = prepare::prepare(db, options.metrics.clone(), Opening::Start)
+            .map_err(|error| damaged(&path, error))?;
         let shared = Arc::new(Shared {
             path,
             db: ArcSwapOption::new(Some(Arc::clone(&prepared.engine.db))),
@@ -43,7 +43,7 @@ impl Store {
             live: ArcSwap::new(prepared.engine.inbox.live()),
             metrics: options.metrics,
         });
-        shared.show(&prepared.engine.totals.iter().map(|(key, value)| (*key, *value)).collect::<Vec<_>>());
+        shared.show(&prepared.engine.totals.iter().collect::<Vec<_>>());
         let (queue, messages) = mpsc::channel(QUEUE);
         tokio::spawn(writer::run(Arc::clone(&shared), prepared.engine, messages));
         Ok(Self { shared, queue })

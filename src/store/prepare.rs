@@ -1,21 +1,24 @@
 //! From an open file to a working one: its tables, its layout, what of it lives in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use redb::{Database, ReadableDatabase, ReadableTable, Table, TableError, WriteTransaction};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableError, TableHandle,
+    WriteTransaction,
+};
 
 use super::engine::{Engine, Known};
 use super::inbox::Inbox;
 use super::index::Recent;
-use super::seal::{SealedNumber, seal_bytes, seal_number, unseal, unseal_bytes, unseal_number};
+use super::numbers::Numbers;
+use super::seal::{seal_bytes, seal_number, unseal, unseal_bytes, unseal_number};
 use super::tables::{
     ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, INBOX, KEPT, KEPT_BY_HASH, LAYOUT, MESSAGES,
-    MESSAGES_DUE, META, MISSED, RECEIVED, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS,
+    MESSAGES_DUE, META, MISSED, RECEIVED, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TABLES, TOTALS,
 };
 use super::{Error, open};
 use crate::metrics::StoreMetrics;
-use crate::model::series::Series;
 use crate::model::{AccountRow, Family, WallTime};
 
 /// A store ready for work.
@@ -25,26 +28,38 @@ pub(super) struct Prepared {
     pub(super) base: BTreeMap<u64, u64>,
 }
 
+/// When a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// At the start of the program: a store in which nothing is to be changed is not written to.
+    Start,
+    /// After a fault: a commit shows that the disk takes writes again.
+    Again,
+}
+
 /// Checks the layout, makes what is missing, reads what lives in memory. A panic of redb over a damaged
 /// file is an error.
 ///
 /// # Errors
 /// [`Error`]; a file with a newer layout is not written to.
-pub(super) fn prepare(db: Database, metrics: StoreMetrics) -> Result<Prepared, Error> {
-    open::guarded(|| prepare_unguarded(db, metrics), || Error::Damaged(open::CONTRADICTION.into()))
+pub(super) fn prepare(db: Database, metrics: StoreMetrics, opening: Opening) -> Result<Prepared, Error> {
+    open::guarded(|| prepare_unguarded(db, metrics, opening), || Error::Damaged(open::CONTRADICTION.into()))
 }
 
-fn prepare_unguarded(db: Database, metrics: StoreMetrics) -> Result<Prepared, Error> {
+fn prepare_unguarded(db: Database, metrics: StoreMetrics, opening: Opening) -> Result<Prepared, Error> {
     if let Some(found) = layout(&db)?.filter(|found| *found > LAYOUT) {
         return Err(Error::Damaged(format!("layout {found} is newer than {LAYOUT}")));
     }
-    let mut txn = db.begin_write()?;
-    txn.set_quick_repair(true);
-    let base = make(&txn)?;
-    txn.commit()?;
+    if opening == Opening::Again || !is_made(&db.begin_read()?)? {
+        let mut txn = db.begin_write()?;
+        txn.set_quick_repair(true);
+        make(&txn)?;
+        txn.commit()?;
+    }
     let read = db.begin_read()?;
-    let totals = numbers("totals", &read.open_table(TOTALS)?)?;
-    let recent = Recent::load(&read.open_table(SID_RECENT)?)?;
+    let base = Numbers::load("base", &read.open_table(BASE)?)?.iter().collect();
+    let totals = Numbers::load("totals", &read.open_table(TOTALS)?)?;
+    let recent = Recent::load_at_start(&db)?;
     let accounts = read
         .open_table(ACCOUNTS)?
         .iter()?
@@ -79,8 +94,30 @@ pub(super) fn layout(db: &impl ReadableDatabase) -> Result<Option<u64>, Error> {
     value.map(|value| unseal_number("meta", b"layout", value.value())).transpose()
 }
 
+/// Whether [`make`] would change nothing.
+pub(super) fn is_made(txn: &ReadTransaction) -> Result<bool, Error> {
+    let tables: BTreeSet<String> = txn.list_tables()?.map(|table| table.name().to_owned()).collect();
+    if !TABLES.iter().all(|name| tables.contains(*name)) {
+        return Ok(false);
+    }
+    let meta = txn.open_table(META)?;
+    let layout = match meta.get("layout")? {
+        Some(value) => unseal_number("meta", b"layout", value.value())?,
+        None => return Ok(false),
+    };
+    if layout != LAYOUT || meta.get("restored")?.is_some() {
+        return Ok(false);
+    }
+    for family in Family::ALL {
+        if other_edges(&meta, family)?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Makes the tables, notes layout and edges, and turns the mark of a restored copy into a base.
-fn make(txn: &WriteTransaction) -> Result<BTreeMap<u64, u64>, Error> {
+fn make(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(ACCOUNTS)?;
     txn.open_table(EXOPHONES)?;
     txn.open_table(CALLS)?;
@@ -107,41 +144,36 @@ fn make(txn: &WriteTransaction) -> Result<BTreeMap<u64, u64>, Error> {
     if meta.remove("restored")?.is_some() {
         // A restored copy counts from 0 again, so that Prometheus sees a reset and not an increase of
         // everything that the copy holds.
-        for (key, value) in numbers("totals", &totals)? {
-            base.insert(key, seal_number("base", &key.to_be_bytes(), value))?;
-        }
+        Numbers::load("totals", &totals)?.write("base", &mut base)?;
     }
-    numbers("base", &base)
+    Ok(())
 }
 
-fn numbers(name: &str, table: &impl ReadableTable<u64, SealedNumber>) -> Result<BTreeMap<u64, u64>, Error> {
-    table
-        .iter()?
-        .map(|row| {
-            let (key, value) = row?;
-            Ok((key.value(), unseal_number(name, &key.value().to_be_bytes(), &value.value())?))
-        })
-        .collect()
+/// A histogram's edges, with the name under which they are noted, unless they are noted so.
+fn other_edges(
+    meta: &impl ReadableTable<&'static str, &'static [u8]>,
+    family: Family,
+) -> Result<Option<(String, Vec<u8>)>, Error> {
+    let Some(edges) = family.edges() else { return Ok(None) };
+    let name = format!("edges/{}", family as u8);
+    let now: Vec<u8> = edges.iter().flat_map(|e| e.to_be_bytes()).collect();
+    let same = match meta.get(name.as_str())? {
+        Some(was) => unseal_bytes("meta", name.as_bytes(), was.value())? == now,
+        None => false,
+    };
+    Ok((!same).then_some((name, now)))
 }
 
 /// A histogram whose edges are not those it was counted with starts again from 0.
 fn restart_changed_histograms(
-    meta: &mut Table<'_, &str, &[u8]>,
-    totals: &mut Table<'_, u64, SealedNumber>,
-    base: &mut Table<'_, u64, SealedNumber>,
+    meta: &mut Table<'_, &'static str, &'static [u8]>,
+    totals: &mut Table<'_, u32, &'static [u8]>,
+    base: &mut Table<'_, u32, &'static [u8]>,
 ) -> Result<(), Error> {
     for family in Family::ALL {
-        let Some(edges) = family.edges() else { continue };
-        let name = format!("edges/{}", family as u8);
-        let now: Vec<u8> = edges.iter().flat_map(|e| e.to_be_bytes()).collect();
-        let same = match meta.get(name.as_str())? {
-            Some(was) => unseal_bytes("meta", name.as_bytes(), was.value())? == now,
-            None => false,
-        };
-        if !same {
-            let ours = |key: u64| Series::from_key(key).is_some_and(|s| s.family == family);
-            totals.retain(|key, _| !ours(key))?;
-            base.retain(|key, _| !ours(key))?;
+        if let Some((name, now)) = other_edges(meta, family)? {
+            Numbers::load("totals", totals)?.forget(family).write("totals", totals)?;
+            Numbers::load("base", base)?.forget(family).write("base", base)?;
             meta.insert(name.as_str(), seal_bytes("meta", name.as_bytes(), &now).as_slice())?;
         }
     }

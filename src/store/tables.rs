@@ -9,7 +9,7 @@
 //! | `sid_index` | hash of account and Sid | creation time |
 //! | `sid_recent` | number of the batch | entries that wait to be merged into `sid_index` |
 //! | `agenda` | account, task, due, creation time, Sid | nothing |
-//! | `totals` | [`crate::model::Series`] | count, seconds or millionths since the first start |
+//! | `totals` | account, ExoPhone | its [`crate::model::Series`]: counts, seconds or millionths since the first start |
 //! | `base` | the same | what the totals were when this copy was restored; the scrape shows the difference |
 //! | `hours` | account, hour, direction | [`crate::model::HourTotals`] |
 //! | `sync` | account | [`crate::model::SyncState`] |
@@ -60,10 +60,10 @@ pub(super) const SID_INDEX: TableDefinition<'_, u64, u32> = TableDefinition::new
 pub(super) const SID_RECENT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sid_recent");
 /// What is to be done about calls, by time.
 pub(super) const AGENDA: TableDefinition<'_, &[u8], ()> = TableDefinition::new("agenda");
-/// Totals.
-pub(super) const TOTALS: TableDefinition<'_, u64, SealedNumber> = TableDefinition::new("totals");
+/// Totals: account << 16 | ExoPhone.
+pub(super) const TOTALS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("totals");
 /// Totals at the moment of a restore.
-pub(super) const BASE: TableDefinition<'_, u64, SealedNumber> = TableDefinition::new("base");
+pub(super) const BASE: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("base");
 /// Roll-ups: account << 48 | hour << 8 | direction.
 pub(super) const HOURS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("hours");
 /// State of reading.
@@ -98,6 +98,33 @@ pub(super) const HEALTH_HOURS: TableDefinition<'_, u64, &[u8]> = TableDefinition
 pub(super) const INBOX: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("inbox");
 /// Calls whose callback was missed.
 pub(super) const MISSED: TableDefinition<'_, &[u8], ()> = TableDefinition::new("missed");
+/// Every table.
+pub(super) const TABLES: [&str; 24] = [
+    "meta",
+    "accounts",
+    "exophones",
+    "calls",
+    "sid_index",
+    "sid_recent",
+    "agenda",
+    "totals",
+    "base",
+    "hours",
+    "sync",
+    "runs",
+    "set_aside",
+    "messages",
+    "messages_due",
+    "kept",
+    "kept_by_hash",
+    "received",
+    "health",
+    "exophone_health",
+    "health_checks",
+    "health_hours",
+    "inbox",
+    "missed",
+];
 
 /// Tables whose rows are exported as `exotel_store_records`.
 pub const COUNTED: [&str; 11] = [

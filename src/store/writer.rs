@@ -99,7 +99,7 @@ pub(super) async fn run(shared: Arc<Shared>, engine: Engine, mut messages: mpsc:
                 message = messages.recv() => message,
                 () = sleep_until(state.retry_at) => {
                     // What fails is reported where it fails, and tried again.
-                    drop(state.run(|_| Ok(Vec::new())).await);
+                    drop(state.run(|_, _| Ok(())).await);
                     continue;
                 }
             },
@@ -122,9 +122,8 @@ pub(super) async fn run(shared: Arc<Shared>, engine: Engine, mut messages: mpsc:
                 state.run_group(group).await;
             }
             Message::With(act, answer) => {
-                let act = |engine: &mut Engine| {
-                    act(engine).map(|()| Vec::new()).map_err(|error| (StoreOp::Write, error))
-                };
+                let act =
+                    |engine: &mut Engine, _: &Shared| act(engine).map_err(|error| (StoreOp::Write, error));
                 let result = state.run(act).await;
                 // As above: the caller may be gone.
                 drop(answer.send(result));
@@ -149,8 +148,8 @@ struct State {
 
 /// How a visit to the disk ended.
 enum Visit {
-    /// Well, with these totals changed.
-    Done(Engine, Vec<(u64, u64)>),
+    /// Well.
+    Done(Engine),
     /// With an error that the file has nothing to do with, or that is confined to a record.
     Failed(Engine, Failed),
     /// With an error after which redb refuses further writes. The file was closed.
@@ -180,14 +179,20 @@ impl State {
         }
     }
 
-    /// Runs a group and gives it back: its operations are answered whatever happens to the thread.
+    /// Runs a group and gives back what of it is not answered yet: all of it if it failed, whatever happened
+    /// to the thread.
     async fn run_queue(&mut self, group: Vec<Box<dyn Queued>>) -> (Vec<Box<dyn Queued>>, Result<(), Error>) {
         let slot = Arc::new(Mutex::new(group));
         let inside = Arc::clone(&slot);
         let result = self
-            .run(move |engine| {
+            .run(move |engine, shared| {
                 let mut group = inside.lock().unwrap_or_else(PoisonError::into_inner);
-                engine.run_group(&mut group)
+                shared.show(&engine.run_group(&mut group)?);
+                // From here and not from the writer's task, which would have to be woken first.
+                for operation in group.drain(..) {
+                    operation.finish(Ok(()));
+                }
+                Ok(())
             })
             .await;
         let mut group = slot.lock().unwrap_or_else(PoisonError::into_inner);
@@ -197,7 +202,7 @@ impl State {
     /// Runs something on the engine, away from the async threads, and looks after faults.
     async fn run(
         &mut self,
-        act: impl FnOnce(&mut Engine) -> Result<Vec<(u64, u64)>, Failed> + Send + 'static,
+        act: impl FnOnce(&mut Engine, &Shared) -> Result<(), Failed> + Send + 'static,
     ) -> Result<(), Error> {
         let engine = self.engine.take();
         if engine.is_none() && Instant::now() < self.retry_at {
@@ -209,10 +214,9 @@ impl State {
             return Err(Error::Closed);
         };
         match visit {
-            Visit::Done(engine, changed) => {
+            Visit::Done(engine) => {
                 self.engine = Some(engine);
                 self.wait = FIRST_RETRY;
-                self.shared.show(&changed);
                 Ok(())
             }
             Visit::Failed(engine, (op, error)) => {
@@ -258,14 +262,14 @@ impl State {
 fn visit(
     shared: &Shared,
     engine: Option<Engine>,
-    act: impl FnOnce(&mut Engine) -> Result<Vec<(u64, u64)>, Failed>,
+    act: impl FnOnce(&mut Engine, &Shared) -> Result<(), Failed>,
 ) -> Visit {
     let mut engine = match engine.map_or_else(|| reopen(shared), Ok) {
         Ok(engine) => engine,
         Err(error) => return Visit::Shut(error),
     };
-    let failed = match catch_unwind(AssertUnwindSafe(|| act(&mut engine))) {
-        Ok(Ok(changed)) => return Visit::Done(engine, changed),
+    let failed = match catch_unwind(AssertUnwindSafe(|| act(&mut engine, shared))) {
+        Ok(Ok(())) => return Visit::Done(engine),
         Ok(Err(failed)) if !matches!(failed.1, Error::Unavailable { .. }) => {
             return Visit::Failed(engine, failed);
         }
@@ -281,11 +285,11 @@ fn visit(
 fn reopen(shared: &Shared) -> Result<Engine, Error> {
     let db = open::open(&shared.path)
         .map_err(|error| Error::Unavailable { action: "opened", reason: error.to_string() })?;
-    let prepared = prepare::prepare(db, shared.metrics.clone())?;
+    let prepared = prepare::prepare(db, shared.metrics.clone(), prepare::Opening::Again)?;
     tracing::info!("the store is open again");
     shared.db.store(Some(Arc::clone(&prepared.engine.db)));
     shared.live.store(prepared.engine.inbox.live());
     // A commit that reported an error may have reached the disk all the same.
-    shared.show(&prepared.engine.totals.iter().map(|(key, value)| (*key, *value)).collect::<Vec<_>>());
+    shared.show(&prepared.engine.totals.iter().collect::<Vec<_>>());
     Ok(prepared.engine)
 }

@@ -1,11 +1,12 @@
 //! Leg results: in a `Details` block, or flat among the fields of the row.
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::model::{Details, LegStatus};
 
 use super::entries::Entries;
-use super::field::{Field, seconds};
+use super::field::{Field, MAX_SECONDS, seconds};
 use super::reader::Reader;
 
 /// Where a row may keep its leg results.
@@ -47,6 +48,17 @@ impl Reader<'_> {
         if matches!(Field::of(raw), Field::Absent) || raw.get().trim_matches(['[', ']', ' ']).is_empty() {
             return details;
         }
+        if raw.get().starts_with('{')
+            && let Ok(Block { conversation, leg1, leg2, legs }) = serde_json::from_str(raw.get())
+        {
+            details.conversation = self.seconds("Details.ConversationDuration", conversation);
+            details.leg1 = self.leg_status("Details.Leg1Status", leg1);
+            details.leg2 = self.leg_status("Details.Leg2Status", leg2);
+            if let Some(legs) = legs {
+                self.legs("Details.Legs", legs, &mut details);
+            }
+            return details;
+        }
         let Ok(Entries(entries)) = serde_json::from_str(raw.get()) else {
             self.odd.keep("Details", raw);
             return details;
@@ -78,9 +90,55 @@ impl Reader<'_> {
     }
 }
 
+/// A `Details` block as Exotel documents it: without any other key, each at most once. Others are taken apart
+/// key by key.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Block<'a> {
+    #[serde(borrow, rename = "ConversationDuration")]
+    conversation: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Leg1Status")]
+    leg1: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Leg2Status")]
+    leg2: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Legs")]
+    legs: Option<&'a RawValue>,
+}
+
+/// One of `Legs`, likewise.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Outer {
+    #[serde(rename = "Leg")]
+    leg: Inner,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inner {
+    #[serde(rename = "Id")]
+    id: u8,
+    #[serde(rename = "OnCallDuration")]
+    on_call: u32,
+}
+
+/// Whether there are no more arrays than these: serde takes one for a structure too, Exotel does not.
+fn only_objects(text: &str, arrays: usize) -> bool {
+    text.bytes().filter(|b| *b == b'[').count() == arrays
+}
+
 /// Seconds on call of leg 1 and leg 2; none if the list says anything else too.
 fn legs(raw: &RawValue) -> Option<[Option<u32>; 2]> {
     let mut on_call = [None; 2];
+    // The documented form, in one pass.
+    if only_objects(raw.get(), 1)
+        && let Ok([Outer { leg: first }, Outer { leg: second }]) =
+            serde_json::from_str::<[Outer; 2]>(raw.get())
+        && (first.id, second.id) == (1, 2)
+        && first.on_call.max(second.on_call) <= MAX_SECONDS
+    {
+        return Some([Some(first.on_call), Some(second.on_call)]);
+    }
     let list: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
     for (at, item) in list.into_iter().enumerate() {
         let Entries(mut leg) = serde_json::from_str(item.get()).ok()?;

@@ -33,20 +33,32 @@ impl<'de> Deserialize<'de> for Key<'de> {
 
 impl<'de> Deserialize<'de> for Entries<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> Visitor<'de> for Visit {
-            type Value = Entries<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut entries = Vec::with_capacity(24);
-                while let Some(Key(key)) = map.next_key()? {
-                    entries.push((key, map.next_value()?));
-                }
-                Ok(Entries(entries))
-            }
-        }
-        deserializer.deserialize_map(Visit)
+        let mut entries = Vec::new();
+        each_entry(deserializer, |key, value| entries.push((key, value)))?;
+        Ok(Entries(entries))
     }
+}
+
+/// Hands over each key and value of an object, in order.
+///
+/// # Errors
+/// What is no object, or broken; some were handed over then.
+pub(super) fn each_entry<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    take: impl FnMut(Cow<'de, str>, &'de RawValue),
+) -> Result<(), D::Error> {
+    struct Visit<F>(F);
+    impl<'de, F: FnMut(Cow<'de, str>, &'de RawValue)> Visitor<'de> for Visit<F> {
+        type Value = ();
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<M: MapAccess<'de>>(mut self, mut map: M) -> Result<(), M::Error> {
+            while let Some(Key(key)) = map.next_key()? {
+                self.0(key, map.next_value()?);
+            }
+            Ok(())
+        }
+    }
+    deserializer.deserialize_map(Visit(take))
 }

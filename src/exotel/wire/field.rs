@@ -10,7 +10,7 @@ use crate::model::Micros;
 
 /// Longest duration taken for one: 31 days. Exotel ends a call after four hours; what is longer is a
 /// fault of the sender, and would spoil every sum.
-const MAX_SECONDS: u64 = 31 * 86_400;
+pub(super) const MAX_SECONDS: u32 = 31 * 86_400;
 
 /// Highest price taken for one: a million units of the account's currency, for the same reason.
 const MAX_PRICE: i128 = 1_000_000_000_000;
@@ -51,10 +51,14 @@ impl<'a> Field<'a> {
 /// The content of a JSON string.
 pub(super) fn unquoted(json: &str) -> Option<Cow<'_, str>> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
-        return serde_json::from_str::<String>(json).ok().map(Cow::Owned);
+    if !inner.contains('\\') {
+        return Some(Cow::Borrowed(inner));
     }
-    Some(Cow::Borrowed(inner))
+    // PHP escapes slashes and mostly nothing else.
+    if inner.split('\\').skip(1).all(|rest| rest.starts_with('/')) {
+        return Some(Cow::Owned(inner.replace("\\/", "/")));
+    }
+    serde_json::from_str::<String>(json).ok().map(Cow::Owned)
 }
 
 /// Whole seconds, `"17"` or `17`.

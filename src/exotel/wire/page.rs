@@ -16,7 +16,7 @@ struct Envelope<'a> {
     #[serde(borrow, rename = "Metadata")]
     metadata: Option<&'a RawValue>,
     #[serde(borrow, rename = "Calls")]
-    calls: Option<&'a RawValue>,
+    calls: Option<Vec<&'a RawValue>>,
 }
 
 /// `{"Total": 5, "PageSize": 2, "FirstPageUri": …, "PrevPageUri": …, "NextPageUri": …}`; only what is
@@ -53,10 +53,7 @@ pub(crate) fn page(body: &[u8], account: &AccountShape, requested: &str) -> Resu
         // serde reads a struct from an array too; Exotel does not write one so.
         Ok(_) if !text.trim_start().starts_with('{') => Err(Malformed::body(EXPECTED, body, None)),
         Ok(envelope) => {
-            let rows: Vec<&RawValue> = envelope
-                .calls
-                .and_then(|calls| serde_json::from_str(calls.get()).ok())
-                .ok_or_else(|| Malformed::body(EXPECTED, body, None))?;
+            let rows = envelope.calls.ok_or_else(|| Malformed::body(EXPECTED, body, None))?;
             let rows = rows.into_iter().map(|raw| read_row(raw.get(), account)).collect();
             assemble(rows, envelope.metadata.map(RawValue::get), account, requested)
         }

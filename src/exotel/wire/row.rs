@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::exotel::Row;
@@ -9,7 +10,7 @@ use crate::model::{AnsweredBy, Direction, Observation, Sid, Status, UnreadableRo
 
 use super::AccountShape;
 use super::details::Flat;
-use super::entries::Entries;
+use super::entries::{Entries, each_entry};
 use super::field::Field;
 use super::odd::Odd;
 use super::reader::Reader;
@@ -27,8 +28,8 @@ const SECRET_KEY: &str = "PreSignedRecordingUrl";
 /// [`Observation::odd`], as are keys and words that are not known. A status word that is not known is
 /// readable ([`Status::Other`]). Source: Exotel "Call Details", v1, bulk and single.
 pub fn read_row(raw: &str, account: &AccountShape) -> Row {
-    match serde_json::from_str::<Entries<'_>>(raw) {
-        Ok(Entries(entries)) => Cells::of(entries).read(account),
+    match serde_json::from_str::<Cells<'_>>(raw) {
+        Ok(cells) => cells.read(raw, account),
         Err(e) => unreadable(broken_without_secret(raw), not_an_object(&e), None, None),
     }
 }
@@ -45,21 +46,15 @@ macro_rules! cells {
         struct Cells<'a> {
             $($cell: Option<&'a RawValue>,)+
             unknown: Vec<(Cow<'a, str>, &'a RawValue)>,
-            entries: Vec<(Cow<'a, str>, &'a RawValue)>,
         }
 
         impl<'a> Cells<'a> {
-            fn of(entries: Vec<(Cow<'a, str>, &'a RawValue)>) -> Self {
-                let mut cells = Self::default();
-                for (key, value) in &entries {
-                    match key.as_ref() {
-                        $($key => cells.$cell = Some(*value),)+
-                        SECRET_KEY => {}
-                        _ => cells.unknown.push((key.clone(), *value)),
-                    }
+            fn put(&mut self, key: Cow<'a, str>, value: &'a RawValue) {
+                match key.as_ref() {
+                    $($key => self.$cell = Some(value),)+
+                    SECRET_KEY => {}
+                    _ => self.unknown.push((key, value)),
                 }
-                cells.entries = entries;
-                cells
             }
         }
     };
@@ -93,8 +88,16 @@ cells! {
     leg2 = "Leg2Status",
 }
 
+impl<'de> Deserialize<'de> for Cells<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut cells = Self::default();
+        each_entry(deserializer, |key, value| cells.put(key, value))?;
+        Ok(cells)
+    }
+}
+
 impl Cells<'_> {
-    fn read(self, account: &AccountShape) -> Row {
+    fn read(self, raw: &str, account: &AccountShape) -> Row {
         let mut reader = Reader { account, odd: Odd::default() };
         let mut reasons = Vec::new();
         let sid = needed("Sid", self.sid, &mut reasons, |f| match f {
@@ -110,7 +113,7 @@ impl Cells<'_> {
             _ => None,
         });
         let (Some(sid), Some(created), Some(status)) = (&sid, created, status) else {
-            return unreadable(&without_secret(&self.entries), reasons.join("; "), sid, created);
+            return unreadable(&without_secret(raw), reasons.join("; "), sid, created);
         };
         let mut call = Observation::new(sid.clone(), created, status);
         if let (Status::Other, Some(raw)) = (status, self.status) {
@@ -176,8 +179,10 @@ fn unreadable(raw: &str, reason: String, sid: Option<Sid>, created: Option<WallT
 }
 
 /// The row as it came, less the field that is a secret.
-fn without_secret(entries: &[(Cow<'_, str>, &RawValue)]) -> String {
+fn without_secret(raw: &str) -> String {
     let mut out = String::from("{");
+    // It was an object a moment ago.
+    let entries = serde_json::from_str(raw).map_or_else(|_| Vec::new(), |Entries(entries)| entries);
     for (key, value) in entries.iter().filter(|(key, _)| key != SECRET_KEY) {
         if out.len() > 1 {
             out.push(',');

@@ -146,6 +146,14 @@ fn details_are_read_in_a_block_and_flat() {
         call_with("Details", json!({"Legs": [{"OnCallDuration": "21"}, {"Id": "2", "OnCallDuration": 8}]}));
     assert_eq!(legs.details.unwrap().leg1_seconds, Some(21));
     assert_eq!(legs.details.unwrap().leg2_seconds, Some(8));
+    // In whatever order, and one of a key that comes twice the last.
+    let legs = |first, second| json!({"Legs": [{"Leg": first}, {"Leg": second}]});
+    let turned = legs(json!({"OnCallDuration": 8, "Id": 2}), json!({"OnCallDuration": 21, "Id": 1}));
+    let turned = call_with("Details", turned).details.unwrap();
+    assert_eq!((turned.leg1_seconds, turned.leg2_seconds), (Some(21), Some(8)));
+    let twice = r#"{"Sid":"a1","DateCreated":"2026-03-02 18:45:10","Status":"busy","Details":{"ConversationDuration":1,"ConversationDuration":2}}"#;
+    let Row::Call(call) = read_row(twice, &account()) else { panic!("a call") };
+    assert_eq!(call.details.unwrap().conversation, Some(2));
 }
 
 #[test]
@@ -181,6 +189,21 @@ fn details_that_cannot_be_read_are_kept() {
         ]
     );
     assert_eq!(call_with("Details", json!("none")).odd, [("Details".to_owned(), "\"none\"".to_owned())]);
+    // Arrays in the place of objects, too many legs, more seconds than can be.
+    assert_eq!(call_with("Details", json!([1, "completed", null, null])).odd[0].0, "Details");
+    let legs = |n: u32| json!({"Leg": {"Id": 2, "OnCallDuration": n}});
+    for bad in [
+        json!([[[1, 5]], [[2, 6]]]),
+        json!([{"Leg": [1, 5]}, legs(6)]),
+        json!([legs(1), legs(2), {"Leg": {"OnCallDuration": 3}}]),
+        json!([{"Leg": {"Id": 1, "OnCallDuration": 2_678_401}}, legs(1)]),
+        json!([{"Leg": {"Id": 1, "OnCallDuration": -1}}, legs(1)]),
+        json!([{"Leg": {"Id": 1, "OnCallDuration": 1, "New": 1}}, legs(1)]),
+    ] {
+        let call = call_with("Details", json!({"Legs": bad.clone()}));
+        assert_eq!(call.details, None, "{bad}");
+        assert_eq!(call.odd, [("Details.Legs".to_owned(), bad.to_string())]);
+    }
 }
 
 #[test]

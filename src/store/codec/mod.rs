@@ -263,14 +263,25 @@ fn write_template(w: &mut Writer, text: &str, sid: &str, account_sid: &str) {
         w.text(text);
         return;
     }
-    let short = text.replace(sid, "\u{1}").replace(account_sid, "\u{2}");
-    match TEMPLATES.iter().position(|t| *t == short) {
+    match TEMPLATES.iter().position(|template| fits(template, text, sid, account_sid)) {
         Some(n) => w.byte(n as u8),
         None => {
             w.byte(255);
-            w.text(&short);
+            w.text(&text.replace(sid, "\u{1}").replace(account_sid, "\u{2}"));
         }
     }
+}
+
+/// Whether a template is this text once the names are put in.
+fn fits(template: &str, text: &str, sid: &str, account_sid: &str) -> bool {
+    let rest = template.split_inclusive(['\u{1}', '\u{2}']).try_fold(text, |rest, part| {
+        let (literal, name) = match part.strip_suffix('\u{1}') {
+            Some(literal) => (literal, sid),
+            None => part.strip_suffix('\u{2}').map_or((part, ""), |literal| (literal, account_sid)),
+        };
+        rest.strip_prefix(literal)?.strip_prefix(name)
+    });
+    rest == Some("")
 }
 
 fn read_template(r: &mut Reader<'_>, sid: &str, account_sid: &str) -> Result<String, Malformed> {

@@ -163,6 +163,19 @@ proptest! {
     }
 
     #[test]
+    fn texts_of_a_known_form_take_one_byte(n in 0..TEMPLATES.len(), sid in sid(), account in "[0-9a-z]{1,12}", more in "[/.0-9a-z]{0,3}") {
+        let known = TEMPLATES[n].replace('\u{1}', sid.as_str()).replace('\u{2}', &account);
+        for text in [format!("{known}{more}"), format!("{more}{known}"), known] {
+            let mut w = Writer::default();
+            write_template(&mut w, &text, sid.as_str(), &account);
+            prop_assert!(!more.is_empty() || w.0 == [n as u8]);
+            let mut r = Reader(&w.0);
+            prop_assert_eq!(read_template(&mut r, sid.as_str(), &account), Ok(text));
+            prop_assert!(r.0.is_empty());
+        }
+    }
+
+    #[test]
     fn keys_sort_by_account_and_time(a in sid(), b in sid(), s in 0..u32::MAX - 1, t in 0..u32::MAX - 1) {
         let key = |at: u32, sid: &Sid| call_key(ACCOUNT, WallTime(i64::from(at)), sid);
         if s != t {

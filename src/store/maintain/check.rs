@@ -11,6 +11,7 @@ use crate::model::{AccountRow, HourTotals, KnownExoPhone, Message, SetAside, Syn
 use crate::store::codec::{decode_call, read_call_key, sid_hash};
 use crate::store::group::entries;
 use crate::store::index::Recent;
+use crate::store::numbers::Numbers;
 use crate::store::open::open_for_reading;
 use crate::store::seal::{unseal, unseal_bytes, unseal_number};
 use crate::store::tables::{
@@ -217,10 +218,7 @@ fn callbacks(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(u64, 
 
 fn numbers(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(u64, u64)) -> Result<(), Error> {
     for (name, table) in [("totals", TOTALS), ("base", BASE)] {
-        for row in txn.open_table(table)?.iter()? {
-            let (key, value) = row?;
-            unseal_number(name, &key.value().to_be_bytes(), &value.value())?;
-        }
+        Numbers::load(name, &txn.open_table(table)?)?;
     }
     for row in txn.open_table(META)?.iter()? {
         let (name, value) = row?;

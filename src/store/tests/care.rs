@@ -4,6 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use redb::{ReadableDatabase, TableHandle};
+
 use super::*;
 use crate::model::series::SUM;
 use crate::store::tables::{LAYOUT, META};
@@ -125,7 +127,7 @@ async fn check_finds_what_contradicts() {
         ("a record of totals", |txn| {
             let mut table = txn.open_table(tables::TOTALS).expect("a table");
             let key = redb::ReadableTable::first(&table).expect("a look").expect("a total").0.value();
-            table.insert(key, [7; 12]).expect("written");
+            table.insert(key, [7; 12].as_slice()).expect("written");
         }),
     ];
     for (fault, harm) in harms {
@@ -304,6 +306,51 @@ async fn other_edges_restart_their_histogram_and_nothing_else() {
     let store = open_at(&path).expect("it opens");
     let observed: u64 = observations(&store);
     assert_eq!(observed, 1, "the edges are noted");
+}
+
+#[tokio::test]
+async fn a_store_in_order_is_not_written_to_at_start_and_one_with_something_to_do_is() {
+    let folder = folder();
+    let path = folder.path().join("store.redb");
+    open_at(&path).expect("a new store").close().await;
+    let is_made = |path: &Path| {
+        let db = open::builder().open(path).expect("it opens");
+        prepare::is_made(&db.begin_read().expect("a read")).expect("a look")
+    };
+    let db = open::builder().open(&path).expect("it opens");
+    let txn = db.begin_read().expect("a read");
+    let mut names: Vec<_> = txn.list_tables().expect("tables").map(|t| t.name().to_owned()).collect();
+    names.sort();
+    let mut known = tables::TABLES;
+    known.sort_unstable();
+    assert_eq!(names, known);
+    drop((txn, db));
+    assert!(is_made(&path));
+    type Harm = fn(&redb::WriteTransaction);
+    let harms: [Harm; 3] = [
+        |txn| assert!(txn.delete_table(tables::BASE).expect("deleted")),
+        |txn| {
+            let mut meta = txn.open_table(META).expect("a table");
+            meta.insert("restored", [1].as_slice()).expect("written");
+        },
+        |txn| {
+            let name = format!("edges/{}", Family::SettleDelay as u8);
+            let mut meta = txn.open_table(META).expect("a table");
+            assert!(meta.remove(name.as_str()).expect("removed").is_some());
+        },
+    ];
+    for harm in harms {
+        let copy = folder.path().join("harmed");
+        fs::copy(&path, &copy).expect("a copy");
+        let db = open::builder().open(&copy).expect("it opens");
+        let txn = db.begin_write().expect("a transaction");
+        harm(&txn);
+        txn.commit().expect("a commit");
+        drop(db);
+        assert!(!is_made(&copy));
+        open_at(&copy).expect("it opens").close().await;
+        assert!(is_made(&copy));
+    }
 }
 
 #[tokio::test]

@@ -98,7 +98,9 @@ impl Bench {
 
     fn reopen(&mut self) {
         let txn = self.db.begin_read().expect("a read");
-        self.recent = Recent::load(&txn.open_table(SID_RECENT).expect("a table")).expect("loaded");
+        let whole = Recent::load(&txn.open_table(SID_RECENT).expect("a table")).expect("loaded");
+        self.recent = Recent::load_at_start(&self.db).expect("loaded");
+        assert_eq!(format!("{:?}", self.recent), format!("{whole:?}"), "in parts as in one go");
     }
 
     fn check(&self) {
