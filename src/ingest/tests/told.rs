@@ -100,7 +100,8 @@ fn voice(dice: &mut Dice, script: &Script) -> Vec<CallReport> {
     // The short form says the same and less.
     reports.push(CallReport { status: terminal.status, ..report(&sid, CallEvent::Terminal, 4) });
     reports.push(full(CallEvent::Passthru, 5));
-    reports.push(CallReport { status: Some(Status::Completed), ..full(CallEvent::Passthru, 6) });
+    reports
+        .push(CallReport { details: legs(None, Some(LegStatus::NoAnswer)), ..full(CallEvent::Passthru, 6) });
     for (n, event) in
         [CallEvent::AgentDial, CallEvent::AgentRinging, CallEvent::AgentTerminal].into_iter().enumerate()
     {
@@ -377,7 +378,7 @@ impl Model {
         for (sid, told) in &self.told {
             let ends = |t: &Told| {
                 t.report.event == CallEvent::Terminal
-                    || (t.report.event == CallEvent::Passthru && t.report.status == Some(Status::Completed))
+                    || (t.report.event == CallEvent::Passthru && t.report.details.is_some())
             };
             let record = api.calls.get(sid);
             // Of history and of legs only the inbox is counted.
