@@ -25,6 +25,8 @@ pub struct Heard {
     pub answered: Answered,
     /// When the first Passthru came.
     pub passthru: Option<Timestamp>,
+    /// Whether a Passthru told the result of the leg that its flow dialled, or a final status.
+    pub flow_ended: bool,
     /// What final callbacks said.
     pub end: Option<Final>,
     /// Fields counted as different from what the API says: bit n for the n-th
@@ -76,18 +78,16 @@ impl Heard {
             start: None,
             answered: Answered::No,
             passthru: None,
+            flow_ended: false,
             end: None,
             differs: 0,
         }
     }
 
-    /// Whether callbacks say that the call is over. A Passthru that gives a final status stands at the end
-    /// of its flow.
+    /// Whether callbacks say that the call is over, or all but. An inbound call sends no better sign than the
+    /// Passthru that follows the dialled leg.
     pub fn is_over(&self) -> bool {
-        let finished = |(event, status): &(CallEvent, EventStatus)| {
-            *event == CallEvent::Passthru && !matches!(status, EventStatus::InProgress | EventStatus::Other)
-        };
-        self.end.is_some() || self.said.iter().any(finished)
+        self.end.is_some() || self.flow_ended
     }
 
     /// The minute of UTC in which a call was first heard of that goes on by all we know, and its direction.

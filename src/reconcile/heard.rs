@@ -55,6 +55,9 @@ pub fn hear(
     }
     if report.event == CallEvent::Passthru {
         heard.passthru = Some(heard.passthru.map_or(received, |first| first.min(received)));
+        let dialled = report.details.and_then(|details| details.leg2);
+        heard.flow_ended |= report.status.is_some_and(Status::is_terminal)
+            || dialled.is_some_and(|leg| leg != LegStatus::InProgress);
     }
     if report.event == CallEvent::Terminal {
         let said = Final {
@@ -71,9 +74,12 @@ pub fn hear(
 }
 
 /// Whether a callback says that both sides are on the line. Exotel sends `answered` for each leg: with legs
-/// given, only the one that shows leg 2 in the call counts.
+/// given, only the one that shows leg 2 in the call counts. CCM gives none.
 fn is_answer(report: &CallReport) -> bool {
-    let both = |details: Details| matches!(details.leg2, Some(LegStatus::InProgress | LegStatus::Completed));
+    let both = |details: Details| match (details.leg1, details.leg2) {
+        (None, None) => true,
+        (_, leg2) => matches!(leg2, Some(LegStatus::InProgress | LegStatus::Completed)),
+    };
     report.event == CallEvent::Answered && report.details.is_none_or(both)
 }
 
@@ -122,6 +128,7 @@ pub fn join(mut one: Heard, other: Heard) -> Heard {
         start: one.start.or(other.start),
         answered: if one.answered == Answered::No { other.answered } else { one.answered },
         passthru: [one.passthru, other.passthru].into_iter().flatten().min(),
+        flow_ended: one.flow_ended || other.flow_ended,
         end: match (one.end, other.end) {
             (Some(held), Some(said)) => Some(merge_final(held, said)),
             (held, said) => held.or(said),
@@ -257,8 +264,20 @@ mod tests {
 
     #[test]
     fn an_answer_without_legs_counts_as_it_is() {
-        let ccm = report(CallEvent::Answered, 1);
+        let mut ccm = report(CallEvent::Answered, 1);
+        assert_eq!(all(&[(ccm.clone(), 7)]).answered, Answered::At(START.plus(7)));
+        ccm.details = Some(Details { conversation: Some(0), ..Details::default() });
         assert_eq!(all(&[(ccm, 7)]).answered, Answered::At(START.plus(7)));
+    }
+
+    #[test]
+    fn a_passthru_after_the_dialled_leg_ends_a_call_as_far_as_callbacks_can_tell() {
+        let mut step = report(CallEvent::Passthru, 1);
+        assert!(!all(&[(step.clone(), 5)]).is_over(), "a step on the way");
+        step.details = Some(Details { leg2: Some(LegStatus::NoAnswer), ..Details::default() });
+        let heard = all(&[(step, 5)]);
+        assert!(heard.is_over());
+        assert_eq!(heard.end, None, "which is not a final callback");
     }
 
     #[test]

@@ -47,8 +47,12 @@ pub(super) fn prepare(db: Database, metrics: StoreMetrics, opening: Opening) -> 
 }
 
 fn prepare_unguarded(db: Database, metrics: StoreMetrics, opening: Opening) -> Result<Prepared, Error> {
-    if let Some(found) = layout(&db)?.filter(|found| *found > LAYOUT) {
-        return Err(Error::Damaged(format!("layout {found} is newer than {LAYOUT}")));
+    match layout(&db)? {
+        Some(found) if found > LAYOUT => {
+            return Err(Error::Damaged(format!("layout {found} is newer than {LAYOUT}")));
+        }
+        Some(_) => complete(&db)?,
+        None => {}
     }
     if opening == Opening::Again || !is_made(&db.begin_read()?)? {
         let mut txn = db.begin_write()?;
@@ -74,6 +78,32 @@ fn prepare_unguarded(db: Database, metrics: StoreMetrics, opening: Opening) -> R
     drop(read);
     let engine = Engine { db: Arc::new(db), recent, inbox, totals, accounts, metrics };
     Ok(Prepared { engine, base })
+}
+
+/// Tables that every store has had since it was made.
+const FIRST: [&str; 12] = [
+    "accounts",
+    "agenda",
+    "base",
+    "calls",
+    "exophones",
+    "hours",
+    "runs",
+    "set_aside",
+    "sid_index",
+    "sid_recent",
+    "sync",
+    "totals",
+];
+
+/// A table whose name was damaged would be made anew, and empty: counters would begin again, calls be lost.
+fn complete(db: &Database) -> Result<(), Error> {
+    let txn = db.begin_read()?;
+    let names: BTreeSet<String> = txn.list_tables()?.map(|table| table.name().to_owned()).collect();
+    match FIRST.iter().find(|name| !names.contains(**name)) {
+        Some(name) => Err(Error::Damaged(format!("its table {name} is missing"))),
+        None => Ok(()),
+    }
 }
 
 /// The layout of a store; none of a file that has no table yet.

@@ -18,7 +18,7 @@ macro_rules! bits {
 }
 
 bits! {
-    DIRECTION START ANSWERED COUNTED PASSTHRU DIFFERS END UPDATED STATUS DURATION PRICE DETAILS
+    DIRECTION START ANSWERED COUNTED PASSTHRU DIFFERS END UPDATED STATUS DURATION PRICE DETAILS FLOW_ENDED
 }
 
 /// Writes what was heard. Times are differences to `base`, which wrap, so that any time is kept.
@@ -37,6 +37,7 @@ pub(super) fn write_heard(w: &mut Writer, heard: &Heard, base: Timestamp) {
         (end.is_some_and(|e| e.duration.is_some()), DURATION),
         (end.is_some_and(|e| e.price.is_some()), PRICE),
         (end.is_some_and(|e| e.details.is_some()), DETAILS),
+        (heard.flow_ended, FLOW_ENDED),
     ];
     let flags = bits.into_iter().fold(0, |all, (set, bit)| if set { all | bit } else { all });
     w.0.extend_from_slice(&flags.to_le_bytes());
@@ -115,6 +116,7 @@ pub(super) fn read_heard(r: &mut Reader<'_>, base: Timestamp) -> Result<Heard, M
     if has(PASSTHRU) {
         heard.passthru = Some(Timestamp(after(r.int()?)));
     }
+    heard.flow_ended = has(FLOW_ENDED);
     if has(DIFFERS) {
         heard.differs = r.byte()?;
     }

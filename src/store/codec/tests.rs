@@ -82,7 +82,7 @@ prop_compose! {
         times in any::<[i64; 4]>(), said in proptest::collection::vec((0..8usize, 0..7usize), 0..6),
         same in proptest::collection::vec(any::<u64>(), 0..Heard::MOST_SAME),
         direction in proptest::option::of(0..4u8), start in any::<Option<i64>>(), passthru in any::<Option<i64>>(),
-        answered in 0..3usize, differs in any::<u8>(), ended in any::<bool>(), updated in any::<Option<i64>>(),
+        answered in 0..3usize, differs in any::<u8>(), [ended, flow_ended] in any::<[bool; 2]>(), updated in any::<Option<i64>>(),
         status in proptest::option::of(0..9u8), duration in any::<Option<u32>>(), price in proptest::option::of(money()), details in proptest::option::of(details()),
     ) -> Heard {
         let end = Final {
@@ -94,7 +94,7 @@ prop_compose! {
             said: said.into_iter().map(|(e, s)| (CallEvent::ALL[e], EventStatus::ALL[s])).collect(),
             same, direction: direction.and_then(Direction::from_code), start: start.map(WallTime),
             answered: [Answered::No, Answered::At(Timestamp(times[3])), Answered::Counted][answered],
-            passthru: passthru.map(Timestamp), end: ended.then_some(end), differs,
+            passthru: passthru.map(Timestamp), end: ended.then_some(end), differs, flow_ended,
         }
     }
 }

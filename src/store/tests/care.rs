@@ -92,6 +92,23 @@ async fn a_file_that_a_crash_left_behind_can_be_checked_and_copied_untouched() {
 }
 
 #[tokio::test]
+async fn a_store_that_lacks_a_table_is_refused_and_not_begun_again() {
+    let folder = folder();
+    let path = folder.path().join("store.redb");
+    filled(&path).await.0.close().await;
+    {
+        let db = redb::Database::open(&path).expect("the file");
+        let txn = db.begin_write().expect("a write");
+        let old: redb::TableDefinition<'_, &[u8], &[u8]> = redb::TableDefinition::new("calls");
+        let new: redb::TableDefinition<'_, &[u8], &[u8]> = redb::TableDefinition::new("bbmls");
+        txn.rename_table(old, new).expect("renamed");
+        txn.commit().expect("committed");
+    }
+    let error = open_at(&path).expect_err("its calls are gone").to_string();
+    assert!(error.contains("its table calls is missing"), "{error}");
+}
+
+#[tokio::test]
 async fn check_finds_what_contradicts() {
     let folder = folder();
     let path = folder.path().join("store.redb");

@@ -15,10 +15,11 @@ use crate::store::tables::INBOX;
 
 const KILLS: u64 = 24;
 
-fn report(name: &str, event: CallEvent, status: Status, same: u64) -> CallReport {
+/// A final callback about a call that began at second 0.
+pub(super) fn report(name: &str, status: Status) -> CallReport {
     CallReport {
         sid: sid(name),
-        event,
+        event: CallEvent::Terminal,
         status: Some(status),
         direction: Some(Direction::OutboundApi),
         created: Some(wall(0)),
@@ -28,12 +29,12 @@ fn report(name: &str, event: CallEvent, status: Status, same: u64) -> CallReport
         duration: None,
         price: None,
         details: None,
-        same,
+        same: 1,
     }
 }
 
 fn terminal(account: AccountId, name: &str, at: i64) -> Callback {
-    let report = report(name, CallEvent::Terminal, Status::NoAnswer, 1);
+    let report = report(name, Status::NoAnswer);
     Callback { context: context(account, START.plus(at)), report, received: START.plus(at) }
 }
 

@@ -194,3 +194,47 @@ async fn an_entry_of_the_agenda_that_no_record_lists_is_dropped() {
     assert_eq!(bench.due(Task::Settle).await, [sid("c1")]);
     assert_eq!(check(bench.store.path(), &mut |_, _| {}).expect("a check").faults, Vec::<String>::new());
 }
+
+fn terminal(account: AccountId, name: &str, at: i64) -> crate::ingest::Callback {
+    let report = super::heard::report(name, Status::NoAnswer);
+    let now = START.plus(at);
+    crate::ingest::Callback { context: context(account, now), report, received: now }
+}
+
+#[tokio::test]
+async fn what_callbacks_say_of_a_lost_call_waits_until_it_is_read_anew() {
+    let bench = Bench::new().await;
+    bench.read(300, vec![waiting("c1", 0)]).await;
+    bench.damage("c1", 0, Part::Value).await;
+    bench.store.transact(terminal(bench.account, "c1", 400)).await.expect("kept");
+    assert_eq!(bench.due(Task::Confirm).await, [sid("c1")]);
+    assert_eq!(bench.due(Task::Recheck).await, [sid("c1")], "it is asked for all the same");
+    bench.read(500, vec![waiting("c1", 0)]).await;
+    assert_eq!(bench.due(Task::Confirm).await, []);
+    let record = all_calls(&bench.store, bench.account).await.remove(0);
+    assert!(record.book.heard.is_some() && record.book.live);
+    bench.tasks(3 * 3600).await;
+    assert_eq!(bench.calls(), 1);
+    bench.store.close().await;
+    assert_eq!(check(bench.store.path(), &mut |_, _| {}).expect("a check").faults, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn one_that_had_counted_and_waits_for_its_callback_adds_nothing_either() {
+    for at in [300, 7200] {
+        let bench = Bench::new().await;
+        let mut first = page(bench.account, at, vec![missed("c1", 0)]);
+        let kinds = ["calls".to_owned()];
+        first.context.rules.callbacks =
+            crate::settle::Callbacks::new(&[Direction::OutboundApi], &kinds, 1500);
+        bench.store.transact(first).await.expect("stored");
+        assert_eq!(bench.due(Task::Callback).await.len(), usize::from(at == 300));
+        bench.damage("c1", 0, Part::Value).await;
+        bench.read(at + 100, vec![missed("c1", 0)]).await;
+        assert_eq!((bench.calls(), total(&bench.store, Family::CallbacksExpected)), (1, 1));
+        let listed = bench.store.missed(bench.account, SID.into(), None, 9).await.expect("a read");
+        assert_eq!(listed, [], "nobody knows any more what was to come");
+        bench.store.close().await;
+        assert_eq!(check(bench.store.path(), &mut |_, _| {}).expect("a check").faults, Vec::<String>::new());
+    }
+}

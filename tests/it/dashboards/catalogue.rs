@@ -7,7 +7,7 @@ use exotel_exporter::metrics::catalogue::{self, Kind};
 use serde_json::Value;
 
 use super::board::{Board, all, list, text};
-use super::promql::{Metric, exported, metric, parse, selectors, stem};
+use super::promql::{Metric, exported, metric, parse, selectors};
 
 /// Families that neither a panel nor a rule names, and why.
 const UNUSED: &[(&str, &str)] = &[
