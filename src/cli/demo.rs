@@ -4,17 +4,20 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use clap::Args;
-
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio_util::sync::CancellationToken;
 
 use super::{Flags, run, simulate};
 use crate::app::App;
-use crate::config::{Account, Accounts, Balance, Config, Heartbeat, RateLimits, Secret, Sync};
+use crate::config::{Account, Accounts, ApiKey, Balance, Config, Heartbeat, RateLimits, Secret, Sync};
 use crate::exotel::{Transport, TransportOptions};
 use crate::model::Clock;
 use crate::simulator::{self, Postman, Simulator};
 use crate::telemetry;
+use crate::web::access::{Role, issue};
 
 pub(super) const EXAMPLE: &str = "\
 Example:
@@ -48,9 +51,16 @@ pub(super) async fn run(flags: &Flags, args: &DemoArgs) -> anyhow::Result<ExitCo
     let simulated = Simulator::new(options, clock.clone());
     let transport = Transport::in_process(simulated.router(), TransportOptions::default());
     let telemetry_path = config.web.telemetry_path.clone();
+    // None where a public key is configured: only its owner can sign.
+    let token = issue(&config.api, Role::SuperAdmin, Duration::from_secs(86_400), clock.now()).ok();
     let app = App::build(config, clock, transport).await?;
+    let scheme = app.scheme().as_str();
     for address in app.addresses() {
-        eprintln!("demo: status page http://{address}/   metrics http://{address}{telemetry_path}");
+        let base = format!("{scheme}://{address}");
+        eprintln!("demo: status page {base}/   metrics {base}{telemetry_path}");
+    }
+    if let Some(token) = token {
+        eprintln!("demo: token for the API, for a day, with the role super_admin: {token}");
     }
     eprintln!(
         "demo: a simulated Exotel answers and sends webhooks; nothing leaves this machine. Ctrl-C ends it."
@@ -66,6 +76,13 @@ pub(super) async fn run(flags: &Flags, args: &DemoArgs) -> anyhow::Result<ExitCo
 
 /// Of the demo's webhooks; nobody outside the process can use it for anything but making up callbacks.
 const SECRET: &str = "demo-webhook-secret";
+
+/// A key for the API that nobody else has.
+fn key() -> Option<ApiKey> {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes).ok()?;
+    Some(ApiKey::Shared(Secret::new(BASE64_STANDARD.encode(bytes))))
+}
 
 /// What the demo changes: the simulated account, a store that goes with it, and everything a few hundred
 /// times faster than in life.
@@ -100,5 +117,6 @@ fn settings(config: &mut Config, options: &simulator::Options, folder: &Path) {
     config.heartbeat = Heartbeat { enabled: true, interval: Duration::from_secs(2) };
     // The simulated Exotel waits up to 5 s and tries for 4 more.
     config.webhooks.missed_after = Duration::from_secs(15);
+    config.api.key = config.api.key.take().or_else(key);
     config.store.path = folder.join("exotel-exporter.redb");
 }

@@ -53,6 +53,13 @@ fn the_demo_counts_its_first_call_within_five_seconds_and_stays_lively() {
     assert!(text.contains(&account), "the page does not name {account}: {text}");
     assert!(!text.contains("https://") && !text.contains("//cdn"), "the page needs no other host: {text}");
 
+    let log = demo.log();
+    let token = log.lines().find_map(|line| line.split_once("super_admin: ")).expect("a token is printed").1;
+    let api = format!("http://127.0.0.1:{port}/api/nothing");
+    let bearer = format!("Bearer {token}");
+    assert_eq!(http::get(&api).unwrap().status, 401);
+    assert_eq!(http::get_with(&api, &[("Authorization", &bearer)]).unwrap().status, 404, "the door is open");
+
     assert!(demo.terminate(secs(10)).success(), "{}", demo.log());
     let left: Vec<_> = std::fs::read_dir(&temporary).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(left.is_empty(), "the demo left {left:?}");
