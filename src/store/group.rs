@@ -159,7 +159,8 @@ impl<'e, 'txn> Group<'e, 'txn> {
         }
         // The index knows a call that is not in its place. Unless retention removed it, or another call
         // shares its hash, its key was damaged.
-        let explained = place < self.engine.prune_floor(account) || self.shares_hash(account, place, hash)?;
+        let explained =
+            place < self.engine.prune_floor(account) || self.shares_hash(account, place, hash, sid)?;
         Ok(if explained { Found::Nothing } else { Found::Damaged })
     }
 
@@ -187,10 +188,13 @@ impl<'e, 'txn> Group<'e, 'txn> {
         })
     }
 
-    fn shares_hash(&self, account: AccountId, place: WallTime, hash: u64) -> Result<bool, Error> {
+    /// Whether another call of that time has this hash. The call itself, where a walk along the leaves meets
+    /// it although a look-up did not, tells of a damaged branch of the tree.
+    fn shares_hash(&self, account: AccountId, place: WallTime, hash: u64, sid: &Sid) -> Result<bool, Error> {
         let (first, last) = (time_key(account, place), time_key(account, place + 1));
         for row in self.calls.range::<&[u8]>(first.as_slice()..last.as_slice())? {
-            if read_call_key(row?.0.value()).is_ok_and(|(_, _, sid)| sid_hash(account, &sid) == hash) {
+            let other = |found: &Sid| found != sid && sid_hash(account, found) == hash;
+            if read_call_key(row?.0.value()).is_ok_and(|(_, _, found)| other(&found)) {
                 return Ok(true);
             }
         }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::IntoResponse;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::metrics::{Format, Metrics};
 
@@ -36,17 +39,51 @@ impl Answer {
     }
 }
 
-/// Renders every metric in the format that the client likes best.
+/// Scrapes of one program: one rendering at a time, shared by all who asked before it began.
 ///
-/// Nothing is cached: rendering takes about as long as sending, and a value may then never be old.
-pub(super) async fn scrape(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> impl IntoResponse {
+/// So no answer is older than its request, and a flood of scrapes costs one processor at most.
+#[derive(Debug)]
+pub(super) struct Scrapes {
+    metrics: Arc<Metrics>,
+    /// The last rendering as OpenMetrics and as text. Held while one is made, in memory alone.
+    last: Mutex<[Option<Rendered>; 2]>,
+}
+
+#[derive(Debug)]
+struct Rendered {
+    began: Instant,
+    text: Bytes,
+}
+
+impl Scrapes {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { metrics, last: Mutex::default() })
+    }
+
+    /// Every metric as it stood at `asked`, or later.
+    async fn since(&self, asked: Instant, format: Format) -> Bytes {
+        let mut last = self.last.lock().await;
+        let slot = &mut last[usize::from(format == Format::Text)];
+        match slot {
+            Some(rendered) if rendered.began >= asked => rendered.text.clone(),
+            _ => {
+                let rendered = Rendered { began: Instant::now(), text: self.metrics.render(format) };
+                slot.insert(rendered).text.clone()
+            }
+        }
+    }
+}
+
+/// Renders every metric in the format that the client likes best.
+pub(super) async fn scrape(State(scrapes): State<Arc<Scrapes>>, headers: HeaderMap) -> impl IntoResponse {
+    let asked = Instant::now();
     let answer = negotiate(&headers);
     let fixed = [
         (header::CONTENT_TYPE, answer.content_type()),
         (header::VARY, HeaderValue::from_static("accept")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    (fixed, metrics.render(answer.format()))
+    (fixed, scrapes.since(asked, answer.format()).await)
 }
 
 /// The format with the highest `q`, among equals the one named first; text if none of ours is named.
@@ -99,6 +136,21 @@ fn thousandths(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asked_before_a_rendering_began_shares_it_and_who_asked_later_does_not() {
+        let scrapes = Scrapes::new(Arc::new(Metrics::new(crate::metrics::BuildInfo::current())));
+        let early = Instant::now();
+        tokio::time::advance(std::time::Duration::from_millis(5)).await;
+        let first = scrapes.since(early, Format::Text).await;
+        scrapes.metrics.exporter.set_ready();
+        assert_eq!(scrapes.since(early, Format::Text).await, first, "made after it was asked for");
+        tokio::time::advance(std::time::Duration::from_millis(5)).await;
+        let second = scrapes.since(Instant::now(), Format::Text).await;
+        assert_ne!(second, first, "never older than the request");
+        let other = scrapes.since(early, Format::OpenMetrics).await;
+        assert!(other.ends_with(b"# EOF\n") && !second.ends_with(b"# EOF\n"), "each format by itself");
+    }
 
     #[test]
     fn every_client_gets_the_format_it_likes_best() {

@@ -116,7 +116,10 @@ impl Web {
         let web = Arc::new(self);
         // Compression costs more than it saves on the short answers.
         let long = Router::new()
-            .route(&web.telemetry_path, get(metrics::scrape).with_state(web.metrics.clone()))
+            .route(
+                &web.telemetry_path,
+                get(metrics::scrape).with_state(metrics::Scrapes::new(web.metrics.clone())),
+            )
             .route("/", get(status_page))
             .route("/docs", get(docs_page))
             .route("/style.css", get(style))

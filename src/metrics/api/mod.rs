@@ -82,10 +82,10 @@ fn code_index(code: Option<u16>) -> usize {
 }
 
 /// Edges of the latency of one attempt; a request is given up after 30 s.
-const DURATION_EDGES: [f64; 11] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0];
+const DURATION_EDGES: [f64; 8] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// Edges of the wait for the local limiter; a backlog of background work may wait for long.
-const WAIT_EDGES: [f64; 12] = [0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0];
+const WAIT_EDGES: [f64; 8] = [0.1, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 3600.0];
 
 /// Waits that exist from the start: those that every account has.
 const SEEDED_WAITS: [(Pool, Priority); 5] = [

@@ -345,7 +345,7 @@ async fn a_store_in_order_is_not_written_to_at_start_and_one_with_something_to_d
     assert!(is_made(&path));
     type Harm = fn(&redb::WriteTransaction);
     let harms: [Harm; 3] = [
-        |txn| assert!(txn.delete_table(tables::BASE).expect("deleted")),
+        |txn| assert!(txn.delete_table(tables::KEPT).expect("deleted")),
         |txn| {
             let mut meta = txn.open_table(META).expect("a table");
             meta.insert("restored", [1].as_slice()).expect("written");
