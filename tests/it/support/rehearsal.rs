@@ -14,7 +14,8 @@ use exotel_exporter::exotel::{Transport, TransportOptions};
 use exotel_exporter::metrics::{Format, Metrics};
 use exotel_exporter::model::{Clock, Timestamp};
 use exotel_exporter::simulator::{
-    BulkDetails, Delay, Delays, Durations, LegsKnown, Options, Postman, Simulator, Traffic, Truth, TruthQuery, Wire,
+    BulkDetails, Delay, Delays, Durations, LegsKnown, Options, Postman, Simulator, Traffic, Truth,
+    TruthQuery, Wire,
 };
 use tokio::task::JoinHandle;
 use tokio::time::sleep;

@@ -129,7 +129,8 @@ fn events_answered_200_are_counted_exactly_once_over_five_crashes() {
     let began = epoch_now();
     let mut calls: Vec<_> =
         (0..4).map(|n| sender(&base, "calls", FORM, &stop, move |event| call(n, event))).collect();
-    let mut reports: Vec<_> = (0..3).map(|n| sender(&base, "sms", FORM, &stop, move |event| sms(n, event))).collect();
+    let mut reports: Vec<_> =
+        (0..3).map(|n| sender(&base, "sms", FORM, &stop, move |event| sms(n, event))).collect();
     let beat = move |event| heartbeat(began - 3_000, event);
     let mut beats = vec![sender(&base, "heartbeat", "application/json", &stop, beat)];
 

@@ -72,9 +72,8 @@ fn an_outage_shows_within_a_poll_by_poll_and_at_once_by_push_and_is_gone_after_i
 
     simulator.tell("outages", &incoming());
     let began = Instant::now();
-    let scrape = agent.scrape_until(secs(POLL + 2), "the outage by poll", |scrape| {
-        polled(scrape, &number, 0.0, "outage")
-    });
+    let scrape = agent
+        .scrape_until(secs(POLL + 2), "the outage by poll", |scrape| polled(scrape, &number, 0.0, "outage"));
     let by_poll = began.elapsed();
     // The other direction, and the other numbers, are well.
     says(&scrape, "exotel_exophone_up", &number, "outbound", 1.0).unwrap();
@@ -84,7 +83,10 @@ fn an_outage_shows_within_a_poll_by_poll_and_at_once_by_push_and_is_gone_after_i
         pushed(scrape, &number, 1.0, "WARNING")?;
         says(scrape, "exotel_heartbeat_exophone_affected", &number, "outbound", 0.0)
     });
-    note(&format!("an outage: {by_poll:?} by poll every {POLL} s, {:?} by heartbeats every 5 s", began.elapsed()));
+    note(&format!(
+        "an outage: {by_poll:?} by poll every {POLL} s, {:?} by heartbeats every 5 s",
+        began.elapsed()
+    ));
     let page = agent.get("/").unwrap().text();
     assert!(page.contains("<strong>outage</strong>") && page.contains("incoming affected"), "{page}");
     assert!(page.contains("<p>Heartbeat <span class=\"state waiting\">Warning</span>"), "{page}");

@@ -43,7 +43,8 @@ fn callbacks_that_the_simulator_lost_are_those_counted_as_missed() {
     let (setup, mut simulator) = setup("lossy-callbacks", 3, "calls");
     let mut agent = setup.start();
     let truth = traffic(&mut simulator, 20);
-    let (expected, lost) = (number(&truth["calls"]["expected"]), truth["calls"]["lost"].as_array().unwrap().len());
+    let (expected, lost) =
+        (number(&truth["calls"]["expected"]), truth["calls"]["lost"].as_array().unwrap().len());
     assert!(expected >= 10.0 && lost > 0, "{truth}");
     let equal = |scrape: &Scrape| {
         scrape.metric("exotel_webhook_calls_expected_total").sums_to(expected)?;
@@ -54,7 +55,8 @@ fn callbacks_that_the_simulator_lost_are_those_counted_as_missed() {
     assert!(outcomes["accepted"] > 0.0 && outcomes["duplicate"] > 0.0, "{outcomes:?}");
     note(&format!("callbacks: {expected} expected, {lost} missed, as the simulator says; {outcomes:?}"));
     let page = agent.get("/").unwrap().text();
-    assert!(page.contains(&format!("{lost} of {expected}")), "the page does not tell of lost callbacks: {page}");
+    let tile = format!("<dt>missed callbacks</dt><dd>{lost}<small>of {expected} expected</small></dd>");
+    assert!(page.contains(&tile), "the page does not tell of lost callbacks: {page}");
     assert!(agent.process.terminate(secs(10)).success(), "{}", agent.process.log());
     equal(&setup.start().scrape()).unwrap();
 }
@@ -78,8 +80,11 @@ fn messages_end_as_the_simulator_says_though_a_fifth_of_the_reports_is_lost() {
         scrape.metric("exotel_sms_delivery_delay_seconds_count").sums_to(all)
     };
     let scrape = agent.scrape_until(secs(60), "messages are counted as they ended", equal);
-    scrape.metric("exotel_api_requests_total").label("endpoint", "message").at_least(1.0).unwrap();
-    note(&format!("messages: {all} of {known_at_all} reported and counted; lost reports {}", truth["sms"]["lost"].as_array().unwrap().len()));
+    scrape.metric("exotel_api_requests_total").label("endpoint", "sms").at_least(1.0).unwrap();
+    note(&format!(
+        "messages: {all} of {known_at_all} reported and counted; lost reports {}",
+        truth["sms"]["lost"].as_array().unwrap().len()
+    ));
     assert!(agent.process.terminate(secs(10)).success(), "{}", agent.process.log());
     ensure(equal(&setup.start().scrape()).is_ok(), || "a restart changed it".to_owned()).unwrap();
 }
