@@ -40,12 +40,12 @@ fn number(value: &Value) -> f64 {
 
 #[test]
 fn callbacks_that_the_simulator_lost_are_those_counted_as_missed() {
-    let (setup, mut simulator) = setup("lossy-callbacks", 3, "calls");
+    let (setup, mut simulator) = setup("lossy-callbacks", 8, "calls");
     let mut agent = setup.start();
     let truth = traffic(&mut simulator, 20);
     let (expected, lost) =
         (number(&truth["calls"]["expected"]), truth["calls"]["lost"].as_array().unwrap().len());
-    assert!(expected >= 10.0 && lost > 0, "{truth}");
+    assert!(expected >= 10.0 && lost >= 2, "{truth}");
     let equal = |scrape: &Scrape| {
         scrape.metric("exotel_webhook_calls_expected_total").sums_to(expected)?;
         scrape.metric("exotel_webhook_calls_missed_total").sums_to(lost as f64)
