@@ -19,8 +19,9 @@ use crate::model::{
 };
 use crate::store::Store;
 use crate::web::status::{
-    AccountState, AccountStatus, CallCount, Failure, HealthStatus, HeartbeatStatus, HourCount, NumberStatus,
-    PollRound, PollStatus, PoolStatus, RunOutcome, StatusSnapshot, SyncRun, SyncStatus,
+    AccountState, AccountStatus, BalanceStatus, CallCount, CallbackCount, Failure, HealthStatus,
+    HeartbeatStatus, Heartbeats, HourCount, NumberStatus, PollRound, PollStatus, PoolStatus, RunOutcome,
+    StatusSnapshot, SyncRun, SyncStatus,
 };
 
 /// What `/metrics` shows of calls and of reading.
@@ -208,12 +209,41 @@ fn account_status(account: &Account, totals: &crate::model::series::Totals) -> A
             })
             .collect(),
         health: health_status(account, &status),
+        callbacks: (account.sync.enabled
+            && !account.config.webhook_secrets.is_empty()
+            && account.callbacks().any())
+        .then(|| callback_count(account, totals)),
+        balance: status.balance.as_ref().map(|(read, balance)| BalanceStatus {
+            micros: balance.micros,
+            currency: balance.currency.clone().unwrap_or_else(|| account.config.currency.clone()),
+            read: *read,
+        }),
+    }
+}
+
+fn callback_count(account: &Account, totals: &crate::model::series::Totals) -> CallbackCount {
+    let [expected, missed] = [Family::CallbacksExpected, Family::CallbacksMissed]
+        .map(|family| totals.get(Series::new(account.id, family, 0, 0)));
+    CallbackCount { expected, missed }
+}
+
+/// What heartbeats say, though it be that nothing comes.
+fn heartbeats(account: &Account, status: &Status, now: Timestamp) -> Heartbeats {
+    let told = |heard: &HeardHeartbeat| HeartbeatStatus {
+        at: heard.told(),
+        status: heard.heartbeat.status.into(),
+        since: heard.since,
+    };
+    match (&status.health.heartbeat, fresh_heartbeat(account, status, now)) {
+        (_, Some(heard)) => Heartbeats::InForce(told(&heard)),
+        (Some(heard), None) => Heartbeats::Silent(told(heard)),
+        (None, None) if expects_heartbeats(account) => Heartbeats::Awaited,
+        (None, None) => Heartbeats::None,
     }
 }
 
 fn health_status(account: &Account, status: &Status) -> HealthStatus {
     let now = account.clock.now();
-    let heard = fresh_heartbeat(account, status, now);
     let numbers = number_views(account, status, now).into_iter();
     let listed = |number: &ExoPhoneView| status.listed.as_ref().is_none_or(|ids| ids.contains(&number.id.0));
     let numbers = numbers.filter(listed).map(|number| {
@@ -233,11 +263,7 @@ fn health_status(account: &Account, status: &Status) -> HealthStatus {
                 error: check.error.clone(),
             }),
         }),
-        heartbeat: heard.map(|heard| HeartbeatStatus {
-            at: heard.told(),
-            status: heard.heartbeat.status.into(),
-            since: heard.since,
-        }),
+        heartbeat: heartbeats(account, status, now),
         numbers: numbers.collect(),
     }
 }

@@ -45,6 +45,30 @@ pub struct AccountStatus {
     pub budget: Vec<PoolStatus>,
     /// Health of its ExoPhones.
     pub health: HealthStatus,
+    /// Callbacks about calls; none where none is expected.
+    pub callbacks: Option<CallbackCount>,
+    /// The balance last read; none before that, and where it is not read.
+    pub balance: Option<BalanceStatus>,
+}
+
+/// Callbacks about calls since the first start.
+#[derive(Clone, Copy, Debug)]
+pub struct CallbackCount {
+    /// Counted calls that one should have announced.
+    pub expected: u64,
+    /// Those of them of which none came in time.
+    pub missed: u64,
+}
+
+/// The money of an account.
+#[derive(Clone, Debug)]
+pub struct BalanceStatus {
+    /// In millionths of the currency unit; may be below 0.
+    pub micros: i64,
+    /// `INR`.
+    pub currency: String,
+    /// When it was read.
+    pub read: Timestamp,
 }
 
 /// Health of an account's ExoPhones, by poll and by push.
@@ -52,8 +76,8 @@ pub struct AccountStatus {
 pub struct HealthStatus {
     /// Polls; none when they are off.
     pub poll: Option<PollStatus>,
-    /// The heartbeat in force; none where none came, or it is too old.
-    pub heartbeat: Option<HeartbeatStatus>,
+    /// What heartbeats say.
+    pub heartbeat: Heartbeats,
     /// Every known ExoPhone.
     pub numbers: Vec<NumberStatus>,
 }
@@ -76,6 +100,19 @@ pub struct PollRound {
     pub verdict: Verdict,
     /// What went wrong, or is not known; holds no secret and no number.
     pub error: Option<String>,
+}
+
+/// What heartbeats say.
+#[derive(Clone, Copy, Debug)]
+pub enum Heartbeats {
+    /// None came, and none is expected.
+    None,
+    /// None came, though they are expected.
+    Awaited,
+    /// The last is too old to say how things are.
+    Silent(HeartbeatStatus),
+    /// The last is in force.
+    InForce(HeartbeatStatus),
 }
 
 /// A heartbeat.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::support::process::{Process, exotel_exporter};
-use crate::support::scrape::scrape;
+use crate::support::scrape::{Scrape, scrape};
 use crate::support::{ensure, eventually, exposition::Format, free_port, http, secs};
 
 #[test]
@@ -66,4 +66,58 @@ fn the_demo_counts_its_first_call_within_five_seconds_and_stays_lively() {
     let lost = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(lost, 1, "the demo wrote into the working folder");
     ensure(!demo.log().contains("panicked"), || demo.log()).unwrap();
+}
+
+/// A demo of this scenario, and where it is.
+fn demo(scenario: &str) -> (Process, String, tempfile::TempDir) {
+    let folder = tempfile::TempDir::new().unwrap();
+    let base = format!("http://127.0.0.1:{}", free_port());
+    let mut command = exotel_exporter(folder.path());
+    let listen = base.trim_start_matches("http://");
+    command.args(["demo", "--scenario", scenario]).arg(format!("--web.listen-address={listen}"));
+    (Process::start("the demo", command), base, folder)
+}
+
+#[test]
+fn an_outage_in_the_demo_is_told_alike_by_poll_and_by_heartbeat_and_ends_in_both() {
+    let (mut demo, base, _folder) = demo("outage");
+    let url = format!("{base}/metrics");
+    // The first number is out from 10 s to 40 s after the start, polled every 2 s and pushed every 5 s.
+    let both = |scrape: &Scrape, up: f64, affected: f64| {
+        for direction in ["inbound", "outbound"] {
+            let of =
+                |name| scrape.metric(name).label("exophone", "+918000000011").label("direction", direction);
+            let (polled, pushed) = (of("exotel_exophone_up"), of("exotel_heartbeat_exophone_affected"));
+            ensure(polled.count() == 1 && polled.sum() == up, || format!("{up}: {polled}"))?;
+            ensure(pushed.count() == 1 && pushed.sum() == affected, || format!("{affected}: {pushed}"))?;
+        }
+        Ok::<_, String>(())
+    };
+    for (seconds, what, up, affected) in
+        [(12, "all is well", 1.0, 0.0), (15, "the outage", 0.0, 1.0), (90, "its end", 1.0, 0.0)]
+    {
+        eventually(secs(seconds), what, || {
+            demo.must_run();
+            both(&scrape(&url, Format::Text)?, up, affected)
+        });
+    }
+    let page = http::get(&base).unwrap().text();
+    assert!(page.contains("<p>Heartbeat <span") && page.contains("<dt>balance</dt>"), "{page}");
+}
+
+#[test]
+fn callbacks_that_the_demo_loses_are_found() {
+    let (mut demo, base, _folder) = demo("lossy-callbacks");
+    let url = format!("{base}/metrics");
+    let scrape = eventually(secs(90), "missed callbacks", || {
+        demo.must_run();
+        let scrape = scrape(&url, Format::Text)?;
+        scrape.metric("exotel_webhook_calls_missed_total").at_least(2.0)?;
+        Ok::<_, String>(scrape)
+    });
+    let missed = scrape.metric("exotel_webhook_calls_missed_total").sum();
+    let expected = scrape.metric("exotel_webhook_calls_expected_total").sum();
+    assert!(missed < expected / 2.0, "{missed} of {expected}: a tenth is lost");
+    let page = http::get(&base).unwrap().text();
+    assert!(page.contains("<dt>missed callbacks</dt><dd>"), "{page}");
 }

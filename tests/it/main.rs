@@ -13,6 +13,7 @@ mod support;
 mod access;
 mod alerts;
 mod bad_input;
+mod balance;
 mod budget;
 mod commands;
 mod counting;

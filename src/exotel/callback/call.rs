@@ -243,14 +243,10 @@ impl Callback<'_> {
     }
 }
 
-/// CCM's word as v1 has it; none where v1 has no one word for it, so that the two are not compared.
+/// CCM's word as v1 has it; none where v1 has no one word for it, so that the two are not compared: of
+/// `customer_unanswered` v1 says `no-answer`, or `busy` if the customer was or refused the call.
 fn ccm_status(word: &str) -> Option<Status> {
-    match word.trim().to_ascii_lowercase().replace('-', "_").as_str() {
-        "agent_unanswered" | "customer_unanswered" | "from_leg_unanswered" | "to_leg_unanswered" => {
-            Some(Status::NoAnswer)
-        }
-        _ => Some(Status::from_word(word)).filter(|status| *status != Status::Other),
-    }
+    Some(Status::from_word(word)).filter(|status| *status != Status::Other)
 }
 
 fn direction(word: Option<&str>) -> Option<Direction> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::text::{At, Escaped, Grouped, ago, duration, percent};
+use super::text::{At, Escaped, Grouped, Money, ago, duration, percent};
 use super::{Page, chart, health};
 use crate::model::{Direction, Outcome, Timestamp};
 use crate::web::status::{AccountState, AccountStatus, CallCount, PoolStatus, RunOutcome, SyncStatus};
@@ -76,6 +76,14 @@ fn tiles(page: &mut Page, account: &AccountStatus, now: Timestamp) {
         tile(page, "not yet counted", &Grouped(sync.unsettled).to_string(), &unpriced);
         let (value, note) = (Grouped(sync.set_aside).to_string(), "could not be read");
         tile(page, "rows set aside", &value, if sync.set_aside == 0 { "all could be read" } else { note });
+    }
+    if let Some(callbacks) = &account.callbacks {
+        let expected = format!("of {} expected", Grouped(callbacks.expected));
+        tile(page, "missed callbacks", &Grouped(callbacks.missed).to_string(), &expected);
+    }
+    if let Some(balance) = &account.balance {
+        let note = format!("{}, {}", Escaped(&balance.currency), ago(now, balance.read));
+        tile(page, "balance", &Money(balance.micros).to_string(), &note);
     }
     page.text("</dl>\n");
 }

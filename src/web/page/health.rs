@@ -4,7 +4,7 @@ use super::Page;
 use super::text::{At, Escaped, ago, duration};
 use crate::model::Timestamp;
 use crate::model::health::{State, Verdict};
-use crate::web::status::{AccountStatus, NumberStatus};
+use crate::web::status::{AccountStatus, Heartbeats, NumberStatus};
 
 /// Numbers shown at once, those with an outage first; the rest can be opened.
 const MOST_SHOWN: usize = 30;
@@ -68,17 +68,26 @@ fn polls(page: &mut Page, account: &AccountStatus, now: Timestamp) {
     page.text("</p>\n");
 }
 
-/// The heartbeat in force.
+/// The last heartbeat.
 fn heartbeat(page: &mut Page, account: &AccountStatus, now: Timestamp) {
-    if let Some(heard) = &account.health.heartbeat {
-        let at = |time| At { time, now, offset: account.utc_offset };
-        let (class, word) = verdict(heard.status);
-        page.put(format_args!(
-            "<p>Heartbeat <span class=\"state {class}\">{word}</span> since {}, the last {} ({}).</p>\n",
-            at(heard.since),
+    let at = |time| At { time, now, offset: account.utc_offset };
+    match &account.health.heartbeat {
+        Heartbeats::None => {}
+        Heartbeats::Awaited => page.text("<p class=\"quiet\">No heartbeat has come yet.</p>\n"),
+        Heartbeats::Silent(heard) => page.put(format_args!(
+            "<p>Heartbeat <span class=\"state waiting\">Silent</span>, the last {} ({}).</p>\n",
             at(heard.at),
             ago(now, heard.at)
-        ));
+        )),
+        Heartbeats::InForce(heard) => {
+            let (class, word) = verdict(heard.status);
+            page.put(format_args!(
+                "<p>Heartbeat <span class=\"state {class}\">{word}</span> since {}, the last {} ({}).</p>\n",
+                at(heard.since),
+                at(heard.at),
+                ago(now, heard.at)
+            ));
+        }
     }
 }
 

@@ -214,6 +214,8 @@ mod tests {
             "the first page failed: 401",
             "46 of 200 requests in the last minute, 3 waiting; Exotel says 151 are left",
             "Reading of calls is switched off.",
+            "<dt>missed callbacks</dt><dd>37<small>of 12,480 expected</small></dd>",
+            "<dt>balance</dt><dd>4,982.13<small>INR &lt;1&gt;, 2 min 10 s ago</small></dd>",
             "<th scope=\"row\">support-&lt;north&gt;</th>",
             "1,234,567 calls stored",
             "revision 0123abc",
@@ -255,6 +257,8 @@ mod tests {
         assert!(page.contains("<td><strong>outage</strong><small>since <time"), "{page}");
         assert!(page.contains("<td>incoming affected</td>") && page.contains("<td>not affected</td>"));
         assert!(page.contains("<p>Heartbeat <span class=\"state waiting\">Warning</span> since"));
+        assert!(page.contains("<p>Heartbeat <span class=\"state waiting\">Silent</span>, the last <time"));
+        assert!(page.contains("No heartbeat has come yet."));
         assert!(page.contains("4 of 4 ExoPhones did not answer: &lt;b&gt;401&lt;/b&gt;"));
         assert!(page.contains("Health polls are switched off."));
     }

@@ -29,6 +29,11 @@ pub(in crate::web) fn snapshot() -> StatusSnapshot {
         }),
     });
     failing.health.numbers.clear();
+    failing.health.heartbeat = Heartbeats::Silent(HeartbeatStatus {
+        at: NOW.plus(-4_000),
+        status: Verdict::Ok,
+        since: NOW.plus(-90_000),
+    });
     failing.budget[0].used = 0;
     failing.budget[0].queued = 12;
     let sync = failing.sync.as_mut().unwrap();
@@ -45,7 +50,8 @@ pub(in crate::web) fn snapshot() -> StatusSnapshot {
     fresh.calls.clear();
     fresh.hours.clear();
     fresh.budget.clear();
-    fresh.health = HealthStatus { poll: None, heartbeat: None, numbers: Vec::new() };
+    fresh.health = HealthStatus { poll: None, heartbeat: Heartbeats::Awaited, numbers: Vec::new() };
+    (fresh.callbacks, fresh.balance) = (None, None);
     StatusSnapshot {
         now: NOW,
         started: NOW.plus(-3 * 86_400 - 4 * 3600),
@@ -114,7 +120,7 @@ fn account(name: &str) -> AccountStatus {
                 interval: Duration::from_secs(60),
                 last: Some(PollRound { at: NOW.plus(-20), verdict: Verdict::Warning, error: None }),
             }),
-            heartbeat: Some(HeartbeatStatus {
+            heartbeat: Heartbeats::InForce(HeartbeatStatus {
                 at: NOW.plus(-130),
                 status: Verdict::Warning,
                 since: NOW.plus(-430),
@@ -126,6 +132,12 @@ fn account(name: &str) -> AccountStatus {
                 number("+918000000012", State::Unknown, None),
             ],
         },
+        callbacks: Some(CallbackCount { expected: 12_480, missed: 37 }),
+        balance: Some(BalanceStatus {
+            micros: 4_982_139_000,
+            currency: "INR <1>".to_owned(),
+            read: NOW.plus(-130),
+        }),
     }
 }
 

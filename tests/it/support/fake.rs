@@ -54,6 +54,17 @@ struct Inner {
     twist: Option<Twist>,
     requests: usize,
     health: Health,
+    balance: Balance,
+}
+
+/// What is said of the account's balance.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Balance {
+    /// Rupees, as a text.
+    Holds(&'static str),
+    /// Status 402.
+    #[default]
+    Refused,
 }
 
 /// What is said of the connectivity of its one ExoPhone.
@@ -84,6 +95,7 @@ impl Fake {
             .route("/v1/Accounts/{sid}/Calls.json", get(list))
             .route("/v2_beta/Accounts/{sid}/IncomingPhoneNumbers", get(exophones))
             .route("/v2/accounts/{sid}/incoming-phone-numbers/{number}", get(exophone))
+            .route("/v1/Accounts/{sid}/Balance.json", get(balance))
             .with_state(Arc::clone(&inner));
         Self { base: http::serve(router), inner }
     }
@@ -126,6 +138,11 @@ impl Fake {
     /// From now on the ExoPhone is in this state.
     pub(crate) fn set_health(&self, health: Health) {
         self.lock().health = health;
+    }
+
+    /// From now on the balance is this.
+    pub(crate) fn set_balance(&self, balance: Balance) {
+        self.lock().balance = balance;
     }
 
     /// From now on the truth.
@@ -209,6 +226,20 @@ fn truthful(calls: &[Value], query: &HashMap<String, String>) -> Value {
         "Metadata": {"Total": rows.len(), "PageSize": 100, "FirstPageUri": null, "PrevPageUri": null, "NextPageUri": null},
         "Calls": rows,
     })
+}
+
+async fn balance(State(inner): State<Arc<Mutex<Inner>>>) -> Response {
+    match inner.lock().expect("an unbroken fake").balance {
+        Balance::Holds(rupees) => {
+            let data = json!({"Balance": rupees, "Currency": "INR", "PricingPlan": "Example plan"});
+            axum::Json(json!({"Account": {"AccountSid": "exampleacct1", "BalanceData": data}}))
+                .into_response()
+        }
+        Balance::Refused => {
+            let error = json!({"RestException": {"Status": 402, "Message": "Insufficient balance"}});
+            (StatusCode::PAYMENT_REQUIRED, axum::Json(error)).into_response()
+        }
+    }
 }
 
 async fn exophones() -> Response {

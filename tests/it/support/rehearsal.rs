@@ -14,7 +14,8 @@ use exotel_exporter::exotel::{Transport, TransportOptions};
 use exotel_exporter::metrics::{Format, Metrics};
 use exotel_exporter::model::{Clock, Timestamp};
 use exotel_exporter::simulator::{
-    BulkDetails, Delay, Delays, Durations, LegsKnown, Options, Simulator, Traffic, Truth, TruthQuery, Wire,
+    BulkDetails, Delay, Delays, Durations, LegsKnown, Options, Postman, Simulator, Traffic, Truth,
+    TruthQuery, Wire,
 };
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -38,6 +39,8 @@ pub(crate) struct Running {
     pub(crate) ended: JoinHandle<()>,
     pub(crate) account: Arc<Account>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Carries webhooks to it.
+    pub(crate) postman: Postman,
 }
 
 impl Running {
@@ -61,9 +64,10 @@ impl Running {
         let app = App::build(config, clock.clone(), transport).await.unwrap();
         let account = Arc::clone(app.accounts().next().unwrap());
         let metrics = app.metrics();
+        let postman = Postman::in_process(app.webhooks());
         let shutdown = CancellationToken::new();
         let ended = tokio::spawn(app.run(shutdown.clone()));
-        Self { shutdown, ended, account, metrics }
+        Self { shutdown, ended, account, metrics, postman }
     }
 
     pub(crate) async fn stop(self) {

@@ -20,6 +20,7 @@ pub(crate) struct Simulator {
     pub(crate) base: String,
     scenario: &'static str,
     seed: u64,
+    webhooks: Option<String>,
     process: Option<Process>,
     folder: TempDir,
 }
@@ -63,7 +64,15 @@ impl Simulator {
     /// One that does not run yet.
     pub(crate) fn planned(scenario: &'static str, seed: u64) -> Self {
         let base = format!("http://127.0.0.1:{}", free_port());
-        Self { base, scenario, seed, process: None, folder: TempDir::new().expect("a folder") }
+        let folder = TempDir::new().expect("a folder");
+        Self { base, scenario, seed, webhooks: None, process: None, folder }
+    }
+
+    /// The same, sending webhooks below this URL: `http://127.0.0.1:PORT/webhooks/{account}/SECRET`.
+    #[must_use]
+    pub(crate) fn calling(mut self, base: String) -> Self {
+        self.webhooks = Some(base);
+        self
     }
 
     /// One that runs.
@@ -87,6 +96,9 @@ impl Simulator {
             "--seed",
             &self.seed.to_string(),
         ]);
+        if let Some(base) = &self.webhooks {
+            command.args(["--webhooks", base]);
+        }
         let process = self.process.insert(Process::start("the simulator", command));
         let url = format!("{}/_sim/truth", self.base);
         eventually(secs(20), "the simulator answers", || {

@@ -1,6 +1,10 @@
 //! Webhooks from outside: the built binary, real sockets, good and bad senders.
 
 mod bad_input;
+mod crash;
+mod days;
 mod door;
 mod memory;
+mod outage;
 mod sender;
+mod truth;

@@ -76,6 +76,21 @@ pub(super) fn post(base: &str, path: &str, content_type: &str, body: &[u8]) -> (
     Sender::to(base).head("POST", path, &headers).body(body).answer()
 }
 
+/// Sends a whole callback to an agent that may be gone, or go before it answers: the status, if one came.
+pub(super) fn attempt(base: &str, path: &str, content_type: &str, body: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect(base.trim_start_matches("http://")).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\nContent-Type: {content_type}\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    String::from_utf8_lossy(&answer).split(' ').nth(1)?.parse().ok()
+}
+
 /// What was counted for a kind and outcome of an account.
 #[track_caller]
 pub(super) fn counted(agent: &Agent, account: &str, kind: &str, outcome: &str) -> f64 {

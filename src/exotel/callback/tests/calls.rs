@@ -174,13 +174,16 @@ fn what_an_agent_is_doing_is_no_status_of_the_call() {
 fn the_callback_of_ccm_is_read_with_its_own_words() {
     let report = call(posted(Kind::Calls, JSON, fixture!("ccm-status-callback.json").as_bytes()));
     assert_eq!(report.sid.as_str(), "2c3d4e5f60718293a4b5c6d7e8f12032");
-    assert_eq!((report.event, report.status), (CallEvent::Terminal, Some(Status::NoAnswer)));
+    assert_eq!((report.event, report.status), (CallEvent::Terminal, None));
     assert_eq!(report.direction, Some(Direction::OutboundApi));
     assert_eq!(report.duration, None);
     assert_eq!(report.details.unwrap().conversation, Some(0));
-    for (word, status) in
-        [("completed", Some(Status::Completed)), ("customer_no_dial", None), ("agent_canceled", None)]
-    {
+    for (word, status) in [
+        ("completed", Some(Status::Completed)),
+        ("customer_unanswered", None),
+        ("customer_no_dial", None),
+        ("agent_canceled", None),
+    ] {
         let body = fixture!("ccm-status-callback.json").replace("agent_unanswered", word);
         assert_eq!(call(posted(Kind::Calls, JSON, body.as_bytes())).status, status, "{word}");
     }

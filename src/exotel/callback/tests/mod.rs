@@ -13,7 +13,7 @@ pub(super) const JSON: &str = "application/json";
 
 macro_rules! fixture {
     ($name:literal) => {
-        include_str!(concat!("../../../../tests/fixtures/callbacks/", $name))
+        include_str!(concat!("../../../../tests/fixtures/exotel/", $name))
     };
 }
 pub(super) use fixture;
