@@ -180,13 +180,13 @@ BOARD.line(
         8,
         series(
             "Silence",
-            "Time since the last complete poll and the last heartbeat, in intervals as configured. Heartbeats alarm after 3, polls after 10.",
+            "Time since the last complete poll and the last heartbeat, in intervals as configured and less a minute for the age of a scrape. Heartbeats alarm after 3, polls after 10.",
             queries(
                 [
                     ("poll, {{account}}", HEALTH_OVERDUE),
                     (
                         "heartbeat, {{account}}",
-                        f"max by (account) ((time() - max by (job, instance, account) ({HEARTBEAT}))"
+                        f"max by (account) (clamp_min(time() - max by (job, instance, account) ({HEARTBEAT}) - 60, 0)"
                         f" / max by (job, instance, account) ({of('exotel_heartbeat_expected_interval_seconds', ACCOUNT)}))",
                     ),
                 ]

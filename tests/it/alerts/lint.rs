@@ -241,7 +241,7 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
         "increase(exotel_sync_windows_cut_total[15m]) > 0",
         "fewer than four runs",
     ),
-    ("sync", "> on (job, instance, account) 3 * exotel", "> on (account) 3 * exotel", "with two exporters"),
+    ("sync", "> on (job, instance, account) (3 * exotel", "> on (account) (3 * exotel", "with two exporters"),
     ("sync", "severity: info", "severity: page", "severity \"page\""),
     ("sync", "component: exotel-exporter", "component: exporter", "component="),
     ("sync", "for: 5m", "for: 30s", "less than two scrapes"),
