@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::names::Known;
-use super::rules::{Rule, all, read, seconds};
+use super::rules::{Rule, all, read};
 use super::{file_name, files_of, text_of, tool};
-use crate::support::promql::Expr;
+use crate::support::promql::{Expr, seconds};
 use crate::support::tools::Version;
 
 /// Where runbooks and dashboards are said to be; docs/alerts.md tells how to put one's own in.
