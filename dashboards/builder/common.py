@@ -46,7 +46,7 @@ SIGHT = ranges((None, 0.66, "SEEING", GREEN), (0.66, 0.999, "LATE", ORANGE), (0.
 BLIND = stat(
     "Are we blind?",
     "SEEING: calls and ExoPhone health are read as often as configured. LATE: two runs were missed. BLIND: three sync "
-    "runs or ten health polls were missed, or nothing is scraped; then no other figure here says anything.",
+    "runs or ten health polls were missed for a minute, or nothing is scraped; then no other figure here says anything.",
     queries([("{{account}}", BLINDNESS)], instant=True),
     mappings=SIGHT,
     thresholds=[(None, GREEN), (0.66, ORANGE), (0.999, RED)],

@@ -18,6 +18,7 @@ UP = of("exotel_exophone_up", EXOPHONE)
 STATE = "exotel_exophone_state"
 CHANGES = of("exotel_exophone_state_changes_total", EXOPHONE)
 CHECKED = of("exotel_exophone_last_check_timestamp_seconds", EXOPHONE)
+LAST_ANSWER = of("exotel_exophone_last_answer_timestamp_seconds", EXOPHONE)
 AFFECTED = of("exotel_heartbeat_exophone_affected", EXOPHONE)
 HEARTBEAT = of("exotel_webhook_last_received_timestamp_seconds", ACCOUNT, equal("kind", "heartbeat"))
 NUMBER = "account, exophone, direction"
@@ -180,13 +181,13 @@ BOARD.line(
         8,
         series(
             "Silence",
-            "Time since the last complete poll and the last heartbeat, in intervals as configured. Heartbeats alarm after 3, polls after 10.",
+            "Time since the last complete poll and the last heartbeat, in intervals as configured and less a minute for the age of a scrape. Heartbeats alarm after 3, polls after 10.",
             queries(
                 [
                     ("poll, {{account}}", HEALTH_OVERDUE),
                     (
                         "heartbeat, {{account}}",
-                        f"max by (account) ((time() - max by (job, instance, account) ({HEARTBEAT}))"
+                        f"max by (account) (clamp_min(time() - max by (job, instance, account) ({HEARTBEAT}) - 60, 0)"
                         f" / max by (job, instance, account) ({of('exotel_heartbeat_expected_interval_seconds', ACCOUNT)}))",
                     ),
                 ]
@@ -263,9 +264,15 @@ BOARD.line(
     (
         8,
         series(
-            "Age of Exotel's own checks",
-            "How long ago Exotel itself last checked a number; the oldest of each account. Old checks say little about now.",
-            queries([("{{account}}", f"max by (account) (time() - {CHECKED})")]),
+            "Age of checks and answers",
+            "How long ago Exotel itself last checked a number, and how long ago it last answered a poll of one; the oldest of each "
+            "account. Old ones say little about now.",
+            queries(
+                [
+                    ("check, {{account}}", f"max by (account) (time() - {CHECKED})"),
+                    ("answer, {{account}}", f"max by (account) (time() - {LAST_ANSWER})"),
+                ]
+            ),
             unit="s",
         ),
     ),

@@ -83,7 +83,7 @@ def known_calls(*matchers):
 def overdue(timestamp, interval, scope=ACCOUNT):
     """How many intervals ago something last happened, the worst of each account.
 
-    Less a minute, in which Prometheus may not have asked: a demo that reads every second is not late for that.
+    Less the minute that the alerts grant to the age of the last scrape: a demo that reads every second is not late for it.
     """
     return f"max by (account) (clamp_min(time() - {of(timestamp, scope)} - 60, 0) / {of(interval, scope)})"
 

@@ -17,6 +17,7 @@ BOARD = Board(
 MESSAGES = of("exotel_sms_messages_total", ACCOUNT)
 SENT = of("exotel_sms_messages_total", ACCOUNT, 'status="sent"')
 FAILED = of("exotel_sms_messages_total", ACCOUNT, 'status=~"failed.*"')
+CODES = of("exotel_sms_codes_total", ACCOUNT)
 DELAY = of("exotel_sms_delivery_delay_seconds_bucket", ACCOUNT)
 CALLBACKS = of("exotel_webhook_requests_total", ACCOUNT, 'kind="sms"')
 LAST = of("exotel_webhook_last_received_timestamp_seconds", ACCOUNT, 'kind="sms"')
@@ -24,6 +25,7 @@ LAST = of("exotel_webhook_last_received_timestamp_seconds", ACCOUNT, 'kind="sms"
 DELIVERED_SHARE = share(total(grew(SENT)), total(grew(MESSAGES)))
 FAILED_SHARE = share(total(grew(FAILED)), total(grew(MESSAGES)))
 STATUSES = [named("sent", "#37872d"), named("failed", "#e02f44"), named("failed_dnd", ORANGE), named("other", GREY)]
+FAMILIES = [named("handset", "#37872d"), named("refused", ORANGE), named("error", "#e02f44"), named("other", GREY)]
 
 banner(
     BOARD,
@@ -95,7 +97,7 @@ BOARD.row("Messages")
 BOARD.line(
     9,
     (
-        12,
+        8,
         series(
             "Messages by status",
             "Messages with a final report within the hour before each point. failed_dnd: the number is on the do-not-disturb list.",
@@ -105,7 +107,18 @@ BOARD.line(
         ),
     ),
     (
-        12,
+        8,
+        series(
+            "Messages by code",
+            "The same messages by family of the number that Exotel gives the end: reached the handset, stopped at the operator, refused "
+            "by the receiver (DND), templates or headers not registered (DLT), an error of Exotel's, anything else.",
+            queries([("{{family}}", total(grew(CODES), "family"))]),
+            overrides=FAMILIES,
+            stacked=True,
+        ),
+    ),
+    (
+        8,
         series(
             "Failed",
             "Failed messages over messages with a final report, an hour, beside how many those are; dashed a week before.",

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::names::Known;
-use super::rules::{Rule, all, read, seconds};
+use super::rules::{Rule, all, read};
 use super::{file_name, files_of, text_of, tool};
-use crate::support::promql::Expr;
+use crate::support::promql::{Expr, seconds};
 use crate::support::tools::Version;
 
 /// Where runbooks and dashboards are said to be; docs/alerts.md tells how to put one's own in.
@@ -241,7 +241,7 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
         "increase(exotel_sync_windows_cut_total[15m]) > 0",
         "fewer than four runs",
     ),
-    ("sync", "> on (job, instance, account) 3 * exotel", "> on (account) 3 * exotel", "with two exporters"),
+    ("sync", "> on (job, instance, account) (3 * exotel", "> on (account) (3 * exotel", "with two exporters"),
     ("sync", "severity: info", "severity: page", "severity \"page\""),
     ("sync", "component: exotel-exporter", "component: exporter", "component="),
     ("sync", "for: 5m", "for: 30s", "less than two scrapes"),

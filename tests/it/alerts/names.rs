@@ -104,7 +104,8 @@ impl Known {
                     None => Ok(by.iter().cloned().collect()),
                 }
             }
-            Expr::Binary { op, on, left, right } => self.binary(op, on.as_deref(), left, right),
+            Expr::Binary { many: Some(_), .. } => Err("a rule matches one series with one".to_owned()),
+            Expr::Binary { op, on, left, right, .. } => self.binary(op, on.as_deref(), left, right),
         }
     }
 

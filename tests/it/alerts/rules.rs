@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{file_name, files_of};
-use crate::support::promql::Expr;
+use crate::support::promql::{Expr, seconds};
 
 /// A recording or alerting rule.
 #[derive(Clone, Debug)]
@@ -121,25 +121,4 @@ pub(super) fn all() -> Vec<Rule> {
 #[track_caller]
 pub(super) fn alerts() -> Vec<Rule> {
     all().into_iter().filter(|rule| rule.alerts).collect()
-}
-
-/// Seconds of a duration of Prometheus (`1h30m`).
-pub(super) fn seconds(text: &str) -> Option<u64> {
-    let mut total = 0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let number: u64 = rest[..digits].parse().ok()?;
-        let unit = match &rest[digits..=digits] {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            "d" => 86_400,
-            "w" => 604_800,
-            _ => return None,
-        };
-        total += number * unit;
-        rest = &rest[digits + 1..];
-    }
-    Some(total)
 }

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use exotel_exporter::metrics::catalogue::{self, Kind};
-use promql_parser::label::Matcher;
-use promql_parser::parser::token::{T_BOTTOMK, T_DIV, T_GTR, T_LAND, T_LOR, T_LUNLESS, T_TOPK};
-use promql_parser::parser::{self, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality};
+
+use crate::support::promql::{self, Expr, Many, seconds};
 
 /// One selector of an expression, and what stands around it.
 #[derive(Clone, Debug)]
@@ -38,9 +37,15 @@ pub(crate) type Known<'a> = &'a dyn Fn(&str) -> Option<Metric>;
 /// Reads an expression.
 ///
 /// # Errors
-/// The parser's own words.
+/// With what was found where something else was expected, or a window that is none.
 pub(crate) fn parse(expression: &str) -> Result<Expr, String> {
-    parser::parse(expression)
+    let expression = Expr::read(expression)?;
+    for (selector, _) in expression.selectors() {
+        if let Some(range) = selector.range.as_deref().filter(|range| seconds(range).is_none()) {
+            return Err(format!("{}[{range}]: no duration", selector.name));
+        }
+    }
+    Ok(expression)
 }
 
 /// The metric of this name, if the program exports it.
@@ -68,64 +73,54 @@ pub(crate) fn stem(name: &str) -> &str {
 
 /// All selectors, in their order.
 pub(crate) fn selectors(expression: &Expr) -> Vec<Selector> {
-    let mut found = Vec::new();
-    walk(expression, None, &mut |expression, function| {
-        let (vector, range) = match expression {
-            Expr::VectorSelector(vector) => (vector, None),
-            Expr::MatrixSelector(matrix) => (&matrix.vs, Some(matrix.range)),
-            _ => return,
-        };
-        let matchers = vector
-            .matchers
-            .matchers
-            .iter()
-            .map(|Matcher { op, name, value }| (name.clone(), op.to_string(), value.clone()));
-        found.push(Selector {
-            name: vector.name.clone().unwrap_or_default(),
-            matchers: matchers.collect(),
-            function: function.map(str::to_owned),
-            range,
-        });
-    });
-    found
+    let whole = |(selector, function): (&promql::Selector, Option<&str>)| Selector {
+        name: selector.name.clone(),
+        matchers: selector.matchers.clone(),
+        function: function.map(str::to_owned),
+        range: selector.range.as_deref().and_then(seconds).map(Duration::from_secs),
+    };
+    expression.selectors().into_iter().map(whole).collect()
 }
 
 /// All numbers, in their order.
 pub(crate) fn numbers(expression: &Expr) -> Vec<f64> {
     let mut found = Vec::new();
-    walk(expression, None, &mut |expression, _| {
-        if let Expr::NumberLiteral(number) = expression {
-            found.push(number.val);
+    expression.walk(&mut Vec::new(), &mut |expression, _| {
+        if let Expr::Number(number) = expression {
+            found.extend(number.parse::<f64>());
         }
     });
     found
 }
 
-/// Divisors that come from counters and are not kept above zero: `a / rate(b[5m])` instead of `a / (rate(b[5m]) > 0)`.
-pub(crate) fn unguarded_divisors(expression: &Expr) -> Vec<String> {
+/// What divides something and comes from counters.
+fn divisors(expression: &Expr) -> Vec<&Expr> {
     let mut found = Vec::new();
-    walk(expression, None, &mut |expression, _| {
-        if let Expr::Binary(BinaryExpr { op, rhs, .. }) = expression
-            && op.id() == T_DIV
-            && selectors(rhs).iter().any(|s| s.function.as_deref().is_some_and(is_growth))
-            && !is_guarded(rhs)
+    expression.walk(&mut Vec::new(), &mut |expression, _| {
+        if let Expr::Binary { op, right, .. } = expression
+            && op == "/"
+            && selectors(right).iter().any(|s| s.function.as_deref().is_some_and(is_growth))
         {
-            found.push(rhs.to_string());
+            found.push(&**right);
         }
     });
     found
+}
+
+/// The metrics of divisors that come from counters and are not kept above zero: `a / rate(b[5m])` instead of
+/// `a / (rate(b[5m]) > 0)`.
+pub(crate) fn unguarded_divisors(expression: &Expr) -> Vec<String> {
+    let names = |divisor| {
+        let names: Vec<String> = selectors(divisor).into_iter().map(|selector| selector.name).collect();
+        names.join(", ")
+    };
+    divisors(expression).into_iter().filter(|divisor| !is_guarded(divisor)).map(names).collect()
 }
 
 /// Whether something is divided by what a counter gained: a ratio that rests on a number of events.
 pub(crate) fn is_ratio(expression: &Expr) -> bool {
-    let mut found = false;
-    walk(expression, None, &mut |expression, _| {
-        if let Expr::Binary(BinaryExpr { op, rhs, .. }) = expression {
-            found |=
-                op.id() == T_DIV && selectors(rhs).iter().any(|s| s.function.as_deref() == Some("increase"));
-        }
-    });
-    found
+    let gained = |divisor: &&Expr| selectors(divisor).iter().any(|s| s.function.as_deref() == Some("increase"));
+    divisors(expression).iter().any(gained)
 }
 
 /// The labels of the result; none for a scalar.
@@ -134,12 +129,9 @@ pub(crate) fn is_ratio(expression: &Expr) -> bool {
 /// The first label that is asked for where it cannot be, or metric that `known` does not know.
 pub(crate) fn labels(expression: &Expr, known: Known<'_>) -> Result<Option<BTreeSet<String>>, String> {
     match expression {
-        Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => Ok(None),
-        Expr::Paren(inner) => labels(&inner.expr, known),
-        Expr::Unary(inner) => labels(&inner.expr, known),
-        Expr::Subquery(inner) => labels(&inner.expr, known),
-        Expr::VectorSelector(_) | Expr::MatrixSelector(_) => {
-            let selector = selectors(expression).pop().expect("the selector itself");
+        Expr::Number(_) | Expr::Text(_) => Ok(None),
+        Expr::Negative(inner) | Expr::Subquery(inner, _) => labels(inner, known),
+        Expr::Selector(selector) => {
             let metric =
                 known(&selector.name).ok_or_else(|| format!("there is no metric {}", selector.name))?;
             let asked = selector.matchers.iter().map(|(label, _, _)| label);
@@ -147,34 +139,37 @@ pub(crate) fn labels(expression: &Expr, known: Known<'_>) -> Result<Option<BTree
                 Err(format!("{} has no label {label}", selector.name))
             })
         }
-        Expr::Aggregate(aggregate) => {
-            let inner = labels(&aggregate.expr, known)?.unwrap_or_default();
-            let grouped: BTreeSet<String> = match &aggregate.modifier {
-                Some(LabelModifier::Include(by)) => {
-                    if let Some(label) = missing(&by.labels, &inner) {
-                        return Err(format!("by ({label}): not a label of {}", aggregate.expr));
-                    }
-                    by.labels.iter().cloned().collect()
-                }
-                Some(LabelModifier::Exclude(without)) => {
-                    inner.iter().filter(|label| !without.labels.contains(label)).cloned().collect()
-                }
-                None => BTreeSet::new(),
-            };
+        Expr::Aggregate { op, by, arguments } => {
+            // A parameter stands before what is aggregated.
+            let inner = arguments.last().map_or(Ok(None), |inner| labels(inner, known))?.unwrap_or_default();
+            if let Some(label) = missing(by, &inner) {
+                return Err(format!("{op} by ({label}): what is aggregated has {inner:?}"));
+            }
             // These choose among whole series.
-            Ok(Some(if [T_TOPK, T_BOTTOMK].contains(&aggregate.op.id()) { inner } else { grouped }))
+            let chooses = ["topk", "bottomk"].contains(&op.as_str());
+            Ok(Some(if chooses { inner } else { by.iter().cloned().collect() }))
         }
-        Expr::Call(call) => of_call(call, known),
-        Expr::Binary(binary) => of_binary(binary, known),
+        Expr::Call(function, arguments) => of_call(function, arguments, known),
+        Expr::Binary { op, on, many, left, right } => {
+            let (left, right) = (labels(left, known)?, labels(right, known)?);
+            match (left, right) {
+                (Some(left), Some(right)) => of_binary(op, on.as_deref(), *many, left, right).map(Some),
+                (left, right) => Ok(left.or(right)),
+            }
+        }
     }
 }
 
-fn of_call(Call { func, args }: &Call, known: Known<'_>) -> Result<Option<BTreeSet<String>>, String> {
+fn of_call(
+    function: &str,
+    arguments: &[Expr],
+    known: Known<'_>,
+) -> Result<Option<BTreeSet<String>>, String> {
     let mut result = None;
-    for argument in &args.args {
+    for argument in arguments {
         result = result.or(labels(argument, known)?);
     }
-    match func.name {
+    match function {
         "vector" => Ok(Some(BTreeSet::new())),
         "time" | "scalar" => Ok(None),
         "histogram_quantile" => {
@@ -187,8 +182,8 @@ fn of_call(Call { func, args }: &Call, known: Known<'_>) -> Result<Option<BTreeS
         }
         "label_replace" => {
             let mut labels = result.unwrap_or_default();
-            if let Some(Expr::StringLiteral(target)) = args.args.get(1).map(|argument| &**argument) {
-                labels.insert(target.val.clone());
+            if let Some(Expr::Text(target)) = arguments.get(1) {
+                labels.insert(target.clone());
             }
             Ok(Some(labels))
         }
@@ -196,38 +191,27 @@ fn of_call(Call { func, args }: &Call, known: Known<'_>) -> Result<Option<BTreeS
     }
 }
 
-fn of_binary(binary: &BinaryExpr, known: Known<'_>) -> Result<Option<BTreeSet<String>>, String> {
-    let (left, right) = (labels(&binary.lhs, known)?, labels(&binary.rhs, known)?);
-    let (Some(left), Some(right)) = (left.clone(), right.clone()) else { return Ok(left.or(right)) };
-    let modifier = binary.modifier.as_ref();
-    let on = match modifier.and_then(|modifier| modifier.matching.as_ref()) {
-        Some(LabelModifier::Include(on)) => {
-            for (side, labels) in [(&binary.lhs, &left), (&binary.rhs, &right)] {
-                // `or on () vector(1)` and the like match without any label.
-                if let Some(label) = missing(&on.labels, labels) {
-                    return Err(format!("on ({label}): not a label of {side}"));
-                }
-            }
-            Some(on.labels.iter().cloned().collect::<BTreeSet<_>>())
+fn of_binary(
+    op: &str,
+    on: Option<&[String]>,
+    many: Option<Many>,
+    left: BTreeSet<String>,
+    right: BTreeSet<String>,
+) -> Result<BTreeSet<String>, String> {
+    for (side, labels) in [("left", &left), ("right", &right)] {
+        // `or on () vector(1)` and the like match without any label.
+        if let Some(label) = missing(on.unwrap_or_default(), labels) {
+            return Err(format!("{op} on ({label}): not a label of the {side} side, which has {labels:?}"));
         }
-        _ => None,
-    };
-    match binary.op.id() {
-        T_LAND | T_LUNLESS => return Ok(Some(left)),
-        T_LOR => return Ok(Some(left.union(&right).cloned().collect())),
-        _ => {}
     }
-    if on.is_none() && left != right {
-        return Err(format!(
-            "{left:?} never meets {right:?} in {binary}",
-            binary = Expr::Binary(binary.clone())
-        ));
+    match (op, on, many) {
+        ("and" | "unless", _, _) => Ok(left),
+        ("or", _, _) => Ok(left.union(&right).cloned().collect()),
+        (_, None, _) if left != right => Err(format!("{op}: {left:?} never meets {right:?}")),
+        (_, _, Some(Many::Left)) | (_, None, None) => Ok(left),
+        (_, _, Some(Many::Right)) => Ok(right),
+        (_, Some(on), None) => Ok(on.iter().cloned().collect()),
     }
-    Ok(Some(match modifier.map(|modifier| &modifier.card) {
-        Some(VectorMatchCardinality::ManyToOne(_)) => left,
-        Some(VectorMatchCardinality::OneToMany(_)) => right,
-        _ => on.unwrap_or(left),
-    }))
 }
 
 fn missing<'a>(asked: impl IntoIterator<Item = &'a String>, there: &BTreeSet<String>) -> Option<&'a String> {
@@ -239,43 +223,8 @@ fn is_growth(function: &str) -> bool {
 }
 
 fn is_guarded(expression: &Expr) -> bool {
-    match expression {
-        Expr::Paren(inner) => is_guarded(&inner.expr),
-        Expr::Binary(BinaryExpr { op, rhs, .. }) => {
-            op.id() == T_GTR && matches!(&**rhs, Expr::NumberLiteral(number) if number.val >= 0.0)
-        }
-        _ => false,
-    }
-}
-
-/// Every node, and the function that it is a direct argument of.
-fn walk(expression: &Expr, function: Option<&str>, visit: &mut dyn FnMut(&Expr, Option<&str>)) {
-    visit(expression, function);
-    match expression {
-        Expr::Paren(inner) => walk(&inner.expr, function, visit),
-        Expr::Unary(inner) => walk(&inner.expr, None, visit),
-        Expr::Subquery(inner) => walk(&inner.expr, None, visit),
-        Expr::Aggregate(aggregate) => {
-            walk(&aggregate.expr, None, visit);
-            if let Some(parameter) = &aggregate.param {
-                walk(parameter, None, visit);
-            }
-        }
-        Expr::Binary(binary) => {
-            walk(&binary.lhs, None, visit);
-            walk(&binary.rhs, None, visit);
-        }
-        Expr::Call(call) => {
-            for argument in &call.args.args {
-                walk(argument, Some(call.func.name), visit);
-            }
-        }
-        Expr::VectorSelector(_)
-        | Expr::MatrixSelector(_)
-        | Expr::NumberLiteral(_)
-        | Expr::StringLiteral(_)
-        | Expr::Extension(_) => {}
-    }
+    matches!(expression, Expr::Binary { op, right, .. }
+        if op == ">" && matches!(&**right, Expr::Number(number) if number.parse::<f64>().is_ok()))
 }
 
 #[cfg(test)]
@@ -283,7 +232,7 @@ mod tests {
     use super::*;
 
     fn result(expression: &str) -> Result<Vec<String>, String> {
-        labels(&parse(expression).unwrap(), &exported)
+        labels(&parse(expression)?, &exported)
             .map(|labels| labels.unwrap_or_default().into_iter().collect())
     }
 
@@ -316,10 +265,11 @@ mod tests {
             ("exotel_upp", "there is no metric exotel_upp"),
             ("exotel_call_settle_delay_seconds", "there is no metric exotel_call_settle_delay_seconds"),
             ("exotel_up{exophone=\"a\"}", "exotel_up has no label exophone"),
-            ("sum by (exophone) (exotel_up)", "by (exophone): not a label of exotel_up"),
+            ("sum by (exophone) (exotel_up)", "by (exophone): what is aggregated has {\"account\""),
             ("histogram_quantile(0.9, exotel_up)", "without le"),
             ("exotel_up - sum by (account) (exotel_up)", "never meets"),
-            ("exotel_up and on (exophone) exotel_exophone_info", "on (exophone): not a label of exotel_up"),
+            ("exotel_up and on (exophone) exotel_exophone_info", "on (exophone): not a label of the left side"),
+            ("exotel_up[1x]", "exotel_up[1x]: no duration"),
         ] {
             let found = result(expression).unwrap_err();
             assert!(found.contains(fault), "{expression}: {found}");
@@ -336,7 +286,7 @@ mod tests {
         assert_eq!(found[0].function.as_deref(), Some("increase"));
         assert_eq!(found[0].range, Some(Duration::from_secs(3600)));
         assert_eq!(numbers(&expression), [0.5]);
-        assert_eq!(unguarded_divisors(&expression).len(), 1);
+        assert_eq!(unguarded_divisors(&expression), ["exotel_up"]);
         assert!(unguarded_divisors(&parse("a / (sum(rate(b[5m])) > 0)").unwrap()).is_empty());
         assert!(unguarded_divisors(&parse("a / b").unwrap()).is_empty());
     }

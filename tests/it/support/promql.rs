@@ -10,6 +10,15 @@ use std::vec::IntoIter;
 
 use token::{Token, tokens};
 
+/// The side of an operator of which several series may meet one of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Many {
+    /// `group_left`.
+    Left,
+    /// `group_right`.
+    Right,
+}
+
 /// An expression.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Expr {
@@ -24,7 +33,7 @@ pub(crate) enum Expr {
     /// An aggregation; labels are those of `by`, none when it has no clause. `without` is not read.
     Aggregate { op: String, by: Vec<String>, arguments: Vec<Expr> },
     /// An operator between two.
-    Binary { op: String, on: Option<Vec<String>>, left: Box<Expr>, right: Box<Expr> },
+    Binary { op: String, on: Option<Vec<String>>, many: Option<Many>, left: Box<Expr>, right: Box<Expr> },
     /// A minus before one.
     Negative(Box<Expr>),
     /// A range over an expression, as written between the brackets.
@@ -34,7 +43,7 @@ pub(crate) enum Expr {
 /// A metric with what narrows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Selector {
-    /// Its name.
+    /// Its name; empty where only matchers choose.
     pub(crate) name: String,
     /// Label, operator, value.
     pub(crate) matchers: Vec<(String, String, String)>,
@@ -116,18 +125,32 @@ impl Reader {
         while let Some(op) = self.tokens.peek().map(ToString::to_string) {
             let Some(strength) = strength(&op).filter(|strength| *strength > least) else { break };
             self.tokens.next();
-            self.take("bool");
+            if self.take("bool") {
+                return Err("`bool` makes 0 of what a comparison should leave out".to_owned());
+            }
             let on = if self.take("on") { Some(self.labels()?) } else { None };
             if self.take("ignoring") {
                 return Err("`ignoring` breaks when a metric gets a new label; use `on`".to_owned());
             }
-            if self.take("group_left") || self.take("group_right") {
-                self.labels()?;
-            }
+            let many = self.many()?;
             let right = self.binary(strength)?;
-            left = Expr::Binary { op, on, left: Box::new(left), right: Box::new(right) };
+            left = Expr::Binary { op, on, many, left: Box::new(left), right: Box::new(right) };
         }
         Ok(left)
+    }
+
+    fn many(&mut self) -> Result<Option<Many>, String> {
+        let many = if self.take("group_left") {
+            Many::Left
+        } else if self.take("group_right") {
+            Many::Right
+        } else {
+            return Ok(None);
+        };
+        if self.tokens.peek().is_some_and(|token| token.is("(")) && !self.labels()?.is_empty() {
+            return Err("labels that are taken over from the other side are not known here".to_owned());
+        }
+        Ok(Some(many))
     }
 
     fn unary(&mut self) -> Result<Expr, String> {
@@ -143,6 +166,7 @@ impl Reader {
                 inner
             }
             Some(Token::Word(word)) => self.word(word)?,
+            Some(Token::Sign("{")) => self.matchers(String::new())?,
             other => return Err(format!("an expression was expected, {} found", shown(other.as_ref()))),
         };
         loop {
@@ -184,19 +208,31 @@ impl Reader {
         if self.take("(") {
             return Ok(Expr::Call(word, self.arguments()?));
         }
-        let mut matchers = Vec::new();
         if self.take("{") {
-            while !self.take("}") {
-                let (Some(Token::Word(label)), Some(Token::Sign(op)), Some(Token::Text(value))) =
-                    (self.tokens.next(), self.tokens.next(), self.tokens.next())
-                else {
-                    return Err(format!("a matcher was expected in the braces of {word}"));
-                };
-                matchers.push((label, op.to_owned(), value));
-                self.take(",");
+            return self.matchers(word);
+        }
+        Ok(Expr::Selector(Selector { name: word, matchers: Vec::new(), range: None, offset: None }))
+    }
+
+    /// What stands in the braces behind a name, the opening one read.
+    fn matchers(&mut self, name: String) -> Result<Expr, String> {
+        let mut matchers = Vec::new();
+        while !self.take("}") {
+            let (Some(Token::Word(label)), Some(Token::Sign(op)), Some(Token::Text(value))) =
+                (self.tokens.next(), self.tokens.next(), self.tokens.next())
+            else {
+                return Err(format!("a matcher was expected in the braces of {name}"));
+            };
+            if !["=", "!=", "=~", "!~"].contains(&op) {
+                return Err(format!("{name}: {op} matches no label"));
+            }
+            matchers.push((label, op.to_owned(), value));
+            if !self.take(",") {
+                self.expect("}")?;
+                break;
             }
         }
-        Ok(Expr::Selector(Selector { name: word, matchers, range: None, offset: None }))
+        Ok(Expr::Selector(Selector { name, matchers, range: None, offset: None }))
     }
 
     fn arguments(&mut self) -> Result<Vec<Expr>, String> {
@@ -236,6 +272,27 @@ impl Reader {
     }
 }
 
+/// Seconds of a duration of Prometheus (`1h30m`).
+pub(crate) fn seconds(text: &str) -> Option<u64> {
+    let mut total = 0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = rest[..digits].parse().ok()?;
+        let unit = match &rest[digits..=digits] {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            "w" => 604_800,
+            _ => return None,
+        };
+        total += number * unit;
+        rest = &rest[digits + 1..];
+    }
+    Some(total)
+}
+
 fn shown(token: Option<&Token>) -> String {
     token.map_or_else(|| "the end".to_owned(), |token| format!("`{token}`"))
 }
@@ -268,10 +325,38 @@ mod tests {
     }
 
     #[test]
+    fn one_side_may_have_several_series() {
+        let expr = Expr::read("a * on (b) group_left () (c - d)").unwrap();
+        assert!(matches!(expr, Expr::Binary { many: Some(Many::Left), .. }), "{expr:?}");
+        let expr = Expr::read("a * on (b) group_right c").unwrap();
+        assert!(matches!(expr, Expr::Binary { many: Some(Many::Right), .. }), "{expr:?}");
+    }
+
+    #[test]
+    fn matchers_alone_choose_too() {
+        let expr = Expr::read(r#"count({__name__=~"a|b",})"#).unwrap();
+        let found = expr.selectors();
+        assert_eq!(found[0].0.name, "");
+        assert_eq!(found[0].0.matchers, [("__name__".into(), "=~".into(), "a|b".into())]);
+    }
+
+    #[test]
     fn what_is_not_known_is_refused() {
-        for bad in
-            ["sum(", "a b", "a{b}", "a ignoring (b) c", "sum without (a) (b)", "a > ", "a offset b", "a $ b"]
-        {
+        for bad in [
+            "sum(",
+            "a b",
+            "a{b}",
+            "a{b=\"c\" d=\"e\"}",
+            "a{b>\"c\"}",
+            "a{",
+            "a + ignoring (b) c",
+            "a * on (b) group_left (c) d",
+            "a > bool 1",
+            "sum without (a) (b)",
+            "a > ",
+            "a offset b",
+            "a $ b",
+        ] {
             assert!(Expr::read(bad).is_err(), "{bad}");
         }
     }
