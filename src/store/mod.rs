@@ -8,6 +8,7 @@
 
 mod agenda;
 mod batch;
+mod browse;
 pub mod bytes;
 pub mod codec;
 mod engine;
@@ -23,6 +24,7 @@ mod messages;
 mod missed;
 mod open;
 mod prepare;
+mod privacy;
 mod prune;
 mod read;
 mod seal;
@@ -42,6 +44,7 @@ use redb::Database;
 use tokio::sync::mpsc;
 
 pub use batch::{Due, Held, LONGEST_CHAIN, Lost, Operation, Wants, WriteSet};
+pub use browse::{Place, Stretch};
 pub use error::{Error, OpenError};
 pub use health::HealthWrites;
 pub use maintain::{CheckReport, Stats, TableStats, backup, check, compact, restore, stats};
