@@ -5,16 +5,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use ring::rand::{SecureRandom, SystemRandom};
 
 use tokio_util::sync::CancellationToken;
 
 use super::{Flags, run, simulate};
 use crate::app::App;
-use crate::config::{Account, Accounts, Balance, Config, Heartbeat, RateLimits, Secret, Sync};
+use crate::config::{Account, Accounts, Api, ApiKey, Balance, Config, Heartbeat, RateLimits, Secret, Sync};
 use crate::exotel::{Transport, TransportOptions};
 use crate::model::Clock;
 use crate::simulator::{self, Postman, Simulator};
 use crate::telemetry;
+use crate::web::access::{Role, issue};
 
 pub(super) const EXAMPLE: &str = "\
 Example:
@@ -45,12 +47,21 @@ pub(super) async fn run(flags: &Flags, args: &DemoArgs) -> anyhow::Result<ExitCo
     let mut config = loaded.config;
     settings(&mut config, &options, folder.path());
     let clock = Clock::system();
+    config.api = Api { key: Some(ApiKey::Shared(key()?)), ..config.api };
+    let token = issue(&config.api, Role::Admin, TOKEN_TTL, clock.now())?;
     let simulated = Simulator::new(options, clock.clone());
     let transport = Transport::in_process(simulated.router(), TransportOptions::default());
     let telemetry_path = config.web.telemetry_path.clone();
     let app = App::build(config, clock, transport).await?;
     for address in app.addresses() {
         eprintln!("demo: status page http://{address}/   metrics http://{address}{telemetry_path}");
+    }
+    if let Some(address) = app.addresses().first() {
+        eprintln!("demo: a token for the API, role admin, good for a day: {token}");
+        eprintln!(
+            "demo: curl -H 'Authorization: Bearer TOKEN' http://{address}/api/monitoring/sync/status; all \
+             routes are described at http://{address}/api/openapi.json"
+        );
     }
     eprintln!(
         "demo: a simulated Exotel answers and sends webhooks; nothing leaves this machine. Ctrl-C ends it."
@@ -62,6 +73,16 @@ pub(super) async fn run(flags: &Flags, args: &DemoArgs) -> anyhow::Result<ExitCo
     // It ends with the agent; a panic in it was the simulator's.
     drop(webhooks.await);
     ended
+}
+
+/// Of the printed token.
+const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
+
+/// A key for the tokens of this demo alone.
+fn key() -> anyhow::Result<Secret> {
+    let mut bytes = [0_u8; 32];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| anyhow::anyhow!("the system has no random numbers"))?;
+    Ok(Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
 }
 
 /// Of the demo's webhooks; nobody outside the process can use it for anything but making up callbacks.

@@ -54,6 +54,7 @@ struct Inner {
     twist: Option<Twist>,
     requests: usize,
     health: Health,
+    single_calls: bool,
 }
 
 /// What is said of the connectivity of its one ExoPhone.
@@ -82,6 +83,7 @@ impl Fake {
         let inner = Arc::new(Mutex::new(Inner::default()));
         let router = Router::new()
             .route("/v1/Accounts/{sid}/Calls.json", get(list))
+            .route("/v1/Accounts/{sid}/Calls/{call}", get(one))
             .route("/v2_beta/Accounts/{sid}/IncomingPhoneNumbers", get(exophones))
             .route("/v2/accounts/{sid}/incoming-phone-numbers/{number}", get(exophone))
             .with_state(Arc::clone(&inner));
@@ -98,6 +100,11 @@ impl Fake {
             "To": "09900000001", "From": "09900000092", "PhoneNumberSid": "08000000011",
             "Status": "no-answer", "Direction": "outbound-dial", "Duration": "1", "Price": null,
         }));
+    }
+
+    /// From now on single calls are answered for too, without leg details; 404 before.
+    pub(crate) fn answer_single_calls(&self) {
+        self.lock().single_calls = true;
     }
 
     /// Adds a row as it is.
@@ -209,6 +216,18 @@ fn truthful(calls: &[Value], query: &HashMap<String, String>) -> Value {
         "Metadata": {"Total": rows.len(), "PageSize": 100, "FirstPageUri": null, "PrevPageUri": null, "NextPageUri": null},
         "Calls": rows,
     })
+}
+
+async fn one(State(inner): State<Arc<Mutex<Inner>>>, Path((_, call)): Path<(String, String)>) -> Response {
+    let sid = call.trim_end_matches(".json");
+    let inner = inner.lock().expect("an unbroken fake");
+    match inner.calls.iter().find(|row| inner.single_calls && row["Sid"] == sid) {
+        Some(row) => axum::Json(json!({"Call": row})).into_response(),
+        None => {
+            (StatusCode::NOT_FOUND, axum::Json(json!({"RestException": {"Status": 404, "Message": "none"}})))
+                .into_response()
+        }
+    }
 }
 
 async fn exophones() -> Response {
