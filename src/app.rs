@@ -13,7 +13,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::collector::calls::Wishes;
 use crate::collector::{Account, balance, calls, details, exophones, health, messages, tasks};
-use crate::config::{Config, Sockets};
+use crate::config::{Config, Privacy, Sockets};
+use crate::desk::Accounts;
 use crate::exotel::{Client, ClientOptions, Ledger, Transport};
 use crate::metrics::api::ApiMetrics;
 use crate::metrics::callbacks::Callbacks;
@@ -28,7 +29,8 @@ use crate::picture;
 use crate::receive::Receiver;
 use crate::store::{self, Store};
 use crate::upkeep;
-use crate::web::access::{Guard, Scheme, WebConfig, api_fallback};
+use crate::web::access::{Guard, Scheme, WebConfig};
+use crate::web::api::{self, Numbers};
 use crate::web::webhooks::Webhooks;
 use crate::web::{self, Lifecycle, Listeners, Sites, Web};
 
@@ -59,7 +61,7 @@ impl App {
             Store::open(store::Options { path: config.store.path.clone(), metrics: metrics.store.clone() })?;
         let ledger = Ledger::beside_store(&config.store.path, &clock)
             .context("the file that keeps the request limit across restarts cannot be opened")?;
-        let api = ApiMetrics::new(metrics.registry());
+        let requests = ApiMetrics::new(metrics.registry());
         let mut accounts = Vec::with_capacity(config.accounts.len());
         for settings in &config.accounts {
             let row = store.account(&settings.sid, clock.now()).await?;
@@ -71,7 +73,7 @@ impl App {
                 transport: transport.clone(),
                 ledger: ledger.clone(),
                 clock: clock.clone(),
-                metrics: api.clone(),
+                metrics: requests.clone(),
                 auth_retry_interval: config.heartbeat.interval.min(config.sync.interval),
             });
             // One wish at a time: a second one finds a run under way anyway.
@@ -109,12 +111,19 @@ impl App {
             entrances: receiver.entrances(),
             allow_from: config.webhooks.allow_from.clone(),
             sink: receiver.sink(),
-            metrics: webhook_metrics,
+            metrics: webhook_metrics.clone(),
             clock: clock.clone(),
         }
         .router();
         let access = config.web.config_file.as_deref().map(WebConfig::load).transpose()?;
         let guard = Guard::new(&config.api).context("the key of the API")?;
+        let numbers = match config.privacy {
+            Privacy::Masked => Numbers::Masked,
+            Privacy::Plain => Numbers::Plain,
+            Privacy::Hashed => Numbers::hashed(&store.privacy_key().await?),
+        };
+        let desk = Accounts { accounts: shown.clone(), webhooks: webhook_metrics, clock: clock.clone() };
+        let api = api::router(&guard, Arc::new(desk), numbers, &config.api.cors_origins);
         let listeners = match config.web.sockets {
             Sockets::Own => Listeners::bind(&config.web.listen, &config.web.webhook_listen).await?,
             Sockets::Systemd => web::activated()?,
@@ -125,7 +134,7 @@ impl App {
             telemetry_path: config.web.telemetry_path.clone(),
             lifecycle: Lifecycle::Disabled,
             access: access.clone(),
-            api: api_fallback(&guard),
+            api,
             webhooks,
         }
         .sites();

@@ -43,7 +43,7 @@ pub(crate) fn label(account: &Account, phone: &KnownExoPhone) -> String {
 }
 
 /// Every known number, in the order in which they became known.
-fn number_views(account: &Account, status: &Status, now: Timestamp) -> Vec<ExoPhoneView> {
+pub(crate) fn number_views(account: &Account, status: &Status, now: Timestamp) -> Vec<ExoPhoneView> {
     let heard = fresh_heartbeat(account, status, now);
     let named = Way::ALL.map(|way| heard.as_ref()?.affected_ids(way, &status.exophones));
     let on_list = |phone: &KnownExoPhone| status.listed.as_ref().is_none_or(|ids| ids.contains(&phone.id));

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::Args;
 use ring::rand::{SecureRandom, SystemRandom};
+
 use tokio_util::sync::CancellationToken;
 
 use super::{Flags, run, simulate};
@@ -52,15 +53,19 @@ pub(super) async fn run(flags: &Flags, args: &DemoArgs) -> anyhow::Result<ExitCo
     let transport = Transport::in_process(simulated.router(), TransportOptions::default());
     let telemetry_path = config.web.telemetry_path.clone();
     // None where a public key is configured: only its owner can sign.
-    let token = issue(&config.api, Role::SuperAdmin, Duration::from_secs(86_400), clock.now()).ok();
+    let token = issue(&config.api, Role::SuperAdmin, TOKEN_TTL, clock.now()).ok();
     let app = App::build(config, clock, transport).await?;
     let scheme = app.scheme().as_str();
     for address in app.addresses() {
         let base = format!("{scheme}://{address}");
         eprintln!("demo: status page {base}/   metrics {base}{telemetry_path}");
     }
-    if let Some(token) = token {
+    if let (Some(token), Some(address)) = (token, app.addresses().first()) {
         eprintln!("demo: token for the API, for a day, with the role super_admin: {token}");
+        eprintln!(
+            "demo: curl -H 'Authorization: Bearer TOKEN' {scheme}://{address}/api/monitoring/sync/status; all \
+             routes are described at {scheme}://{address}/api/openapi.json"
+        );
     }
     eprintln!(
         "demo: a simulated Exotel answers and sends webhooks; nothing leaves this machine. Ctrl-C ends it."
@@ -73,6 +78,9 @@ pub(super) async fn run(flags: &Flags, args: &DemoArgs) -> anyhow::Result<ExitCo
     drop(webhooks.await);
     ended
 }
+
+/// Of the printed token.
+const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
 
 /// Of the demo's webhooks; nobody outside the process can use it for anything but making up callbacks.
 const SECRET: &str = "demo-webhook-secret";

@@ -131,6 +131,14 @@ impl WebhookMetrics {
         self.requests.get_or_create(&by_outcome(account.unwrap_or(UNKNOWN), kind, outcome)).inc();
     }
 
+    /// Requests of one kind by outcome since the start; outcomes that did not occur are left out.
+    pub fn counts(&self, account: &str, kind: Kind) -> Vec<(&'static str, u64)> {
+        let count =
+            |outcome| self.requests.get(&by_outcome(account, Some(kind), outcome)).map_or(0, |n| n.get());
+        let counts = WebhookOutcome::ALL.into_iter().map(|outcome| (outcome.as_str(), count(outcome)));
+        counts.filter(|(_, n)| *n > 0).collect()
+    }
+
     /// The answer to a request that was let in took so long.
     pub fn handled(&self, kind: Option<Kind>, took: Duration) {
         self.handling.get_or_create(&[("kind", word(kind))]).observe(took.as_secs_f64());

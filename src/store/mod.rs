@@ -8,6 +8,7 @@
 
 mod agenda;
 mod batch;
+mod browse;
 pub mod bytes;
 pub mod codec;
 mod engine;
@@ -24,6 +25,7 @@ mod missed;
 mod numbers;
 mod open;
 mod prepare;
+mod privacy;
 mod prune;
 mod read;
 mod seal;
@@ -43,6 +45,7 @@ use redb::Database;
 use tokio::sync::mpsc;
 
 pub use batch::{Due, Held, LONGEST_CHAIN, Lost, Operation, Wants, WriteSet};
+pub use browse::{Place, Stretch};
 pub use error::{Error, OpenError};
 pub use health::HealthWrites;
 pub use maintain::{CheckReport, Stats, TableStats, backup, check, compact, restore, stats};

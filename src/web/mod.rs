@@ -15,6 +15,7 @@
 //! Who may see what is told in [`access`].
 
 pub mod access;
+pub mod api;
 mod metrics;
 mod page;
 mod server;

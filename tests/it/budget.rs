@@ -1,6 +1,6 @@
 //! The request budget, as Exotel sees it: by arrival, in any minute, across crashes.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::support::agent::{Agent, Setup, account};
 use crate::support::simulator::{Arrivals, Simulator};

@@ -25,6 +25,15 @@ fn the_demo_counts_its_first_call_within_five_seconds_and_stays_lively() {
     let took = start.elapsed();
     assert!(took <= secs(5), "the first call was counted after {took:?}");
 
+    // The token that was printed opens the API.
+    let log = demo.log();
+    let token = log.lines().find_map(|line| line.strip_prefix("demo: token for the API")).expect("a token");
+    let bearer = format!("Bearer {}", token.rsplit(' ').next().expect("its last word"));
+    let calls = format!("http://127.0.0.1:{port}/api/monitoring/calls");
+    let answer = http::get_with(&calls, &[("Authorization", &bearer)]).unwrap();
+    let page = answer.json().unwrap();
+    assert!(page["calls"].as_array().is_some_and(|calls| !calls.is_empty()), "{page}");
+
     // Lively: within each 20 s there are more calls, and more of what else a dashboard shows.
     let mut last = counted;
     for _ in 0..3 {

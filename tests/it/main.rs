@@ -12,6 +12,7 @@ mod support;
 
 mod access;
 mod alerts;
+mod api;
 mod bad_input;
 mod balance;
 mod budget;

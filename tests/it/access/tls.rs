@@ -7,6 +7,7 @@ use super::curl::Seen;
 use super::{PASSWORD, guarded, https, start, tls, trusting, users};
 use crate::support::prometheus::Prometheus;
 use crate::support::tools::Version;
+use crate::support::{eventually, secs};
 
 fn serial(folder: &Certificates, file: &str) -> String {
     let mut command = std::process::Command::new("openssl");
@@ -53,8 +54,8 @@ fn a_certificate_that_fits_no_key_refuses_connections_until_it_is_mended() {
     assert_eq!(trusting(&made, &[&metrics]).status, 0);
     eventually(secs(10), "the log says why", || {
         let log = agent.process.log();
-        let said =
-            log.contains("web configuration is faulty") && log.contains("expected the key of the certificate");
+        let said = log.contains("web configuration is faulty")
+            && log.contains("expected the key of the certificate");
         if said { Ok(()) } else { Err(log) }
     });
     std::fs::write(made.path("server.key"), right).unwrap();

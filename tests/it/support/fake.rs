@@ -55,6 +55,7 @@ struct Inner {
     requests: usize,
     health: Health,
     balance: Balance,
+    single_calls: bool,
 }
 
 /// What is said of the account's balance.
@@ -77,8 +78,6 @@ pub(crate) enum Health {
     Says(&'static str, &'static str),
     /// Nothing: status 500.
     Broken,
-    /// The key is refused.
-    Refused,
 }
 
 /// The running fake.
@@ -95,6 +94,7 @@ impl Fake {
         let inner = Arc::new(Mutex::new(Inner::default()));
         let router = Router::new()
             .route("/v1/Accounts/{sid}/Calls.json", get(list))
+            .route("/v1/Accounts/{sid}/Calls/{call}", get(one))
             .route("/v2_beta/Accounts/{sid}/IncomingPhoneNumbers", get(exophones))
             .route("/v2/accounts/{sid}/incoming-phone-numbers/{number}", get(exophone))
             .route("/v1/Accounts/{sid}/Balance.json", get(balance))
@@ -112,6 +112,11 @@ impl Fake {
             "To": "09900000001", "From": "09900000092", "PhoneNumberSid": "08000000011",
             "Status": "no-answer", "Direction": "outbound-dial", "Duration": "1", "Price": null,
         }));
+    }
+
+    /// From now on single calls are answered for too, without leg details; 404 before.
+    pub(crate) fn answer_single_calls(&self) {
+        self.lock().single_calls = true;
     }
 
     /// Adds a row as it is.
@@ -244,6 +249,18 @@ async fn balance(State(inner): State<Arc<Mutex<Inner>>>) -> Response {
     }
 }
 
+async fn one(State(inner): State<Arc<Mutex<Inner>>>, Path((_, call)): Path<(String, String)>) -> Response {
+    let sid = call.trim_end_matches(".json");
+    let inner = inner.lock().expect("an unbroken fake");
+    match inner.calls.iter().find(|row| inner.single_calls && row["Sid"] == sid) {
+        Some(row) => axum::Json(json!({"Call": row})).into_response(),
+        None => {
+            (StatusCode::NOT_FOUND, axum::Json(json!({"RestException": {"Status": 404, "Message": "none"}})))
+                .into_response()
+        }
+    }
+}
+
 async fn exophones() -> Response {
     let number =
         json!({"sid": "exophone1", "phone_number": "+918000000011", "friendly_name": "Support line"});
@@ -258,7 +275,6 @@ async fn exophone(
         Health::Active => ("active", "active"),
         Health::Says(incoming, outgoing) => (incoming, outgoing),
         Health::Broken => return (StatusCode::INTERNAL_SERVER_ERROR, "boom").into_response(),
-        Health::Refused => return (StatusCode::UNAUTHORIZED, "{}").into_response(),
     };
     let side = |status| json!({"status": status, "last_check_time": "2026-01-01T00:00:00Z", "alternate_exophone": null});
     let connectivity = json!({"incoming_call": side(incoming), "outgoing_call": side(outgoing)});

@@ -42,6 +42,13 @@ pub(crate) fn get_with(url: &str, headers: &[(&str, &str)]) -> Result<Answer, St
     send(headers.iter().fold(client().get(url), |request, (name, value)| request.header(*name, *value)))
 }
 
+/// Any method, with these headers and no body.
+pub(crate) fn ask(method: &str, url: &str, headers: &[(&str, &str)]) -> Result<Answer, String> {
+    let method = method.parse().map_err(|fault| format!("{fault:?}"))?;
+    let request = client().request(method, url);
+    send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
+}
+
 /// `GET`.
 pub(crate) fn get(url: &str) -> Result<Answer, String> {
     get_with(url, &[])

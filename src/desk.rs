@@ -1,0 +1,365 @@
+//! What the API is told: accounts and store behind [`Desk`], their failures in words for its callers.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::collector::health::NotChecked;
+use crate::collector::{Account, ManualRun};
+use crate::exotel::{self, ErrorKind, Pool, Priority, Row};
+use crate::ingest::Page;
+use crate::metrics::webhooks::WebhookMetrics;
+use crate::model::callback::Kind;
+use crate::model::health::{CheckCounts, CheckSource, HealthCheck, Verdict};
+use crate::model::{
+    CallRecord, Clock, Direction, Family, HourTotals, RunStatus, Series, SetAside, Sid, SyncRun, Timestamp,
+    WallTime, last_ten_digits,
+};
+use crate::picture;
+use crate::reconcile::Origin;
+use crate::store::{self, Stretch};
+use crate::web::access::Refusal;
+use crate::web::api::Desk;
+use crate::web::api::desk::{
+    AccountView, CallsFound, CallsWanted, ExoPhoneView, PoolView, Reply, RunsBetween, WebhookKind,
+    WebhooksView, Who,
+};
+
+/// Calls that one request looks at: some 10 ms. With a rare filter the rest comes page by page.
+const MOST_READ: usize = 5_000;
+/// How long reading may take to say whether it starts a run: it answers between two commits.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The accounts at work.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    pub(crate) accounts: Vec<Arc<Account>>,
+    pub(crate) webhooks: WebhookMetrics,
+    pub(crate) clock: Clock,
+}
+
+fn unavailable(code: &'static str, message: &'static str) -> Refusal {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+}
+
+fn conflict(code: &'static str, message: &'static str) -> Refusal {
+    Refusal::new(StatusCode::CONFLICT, code, message)
+}
+
+/// The store has logged and counted what went wrong; its words may name paths.
+fn from_store(_: store::Error) -> Refusal {
+    unavailable("store_unavailable", "The store cannot be read or written now.")
+}
+
+fn from_exotel(error: &exotel::Error) -> Refusal {
+    let refusal = match error.kind {
+        ErrorKind::NotFound => {
+            Refusal::new(StatusCode::NOT_FOUND, "call_unknown", "Exotel knows no call with this Sid.")
+        }
+        ErrorKind::Client | ErrorKind::Decode => Refusal::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "exotel_refused",
+            "Exotel's answer to this call cannot be taken in.",
+        ),
+        ErrorKind::Throttled { .. } => {
+            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "exotel_throttled", "Exotel's limit is reached.")
+        }
+        _ => unavailable("exotel_unavailable", "Exotel gave no answer."),
+    };
+    refusal.with_detail(format!("reason: {}", error.kind.reason()))
+}
+
+impl Accounts {
+    /// The account of a number that [`Desk::account`] gave.
+    fn at(&self, index: usize) -> Result<Arc<Account>, Refusal> {
+        let account = self.accounts.get(index).cloned();
+        account.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "account_unknown", "There is no account."))
+    }
+}
+
+impl Desk for Accounts {
+    fn account(&self, wanted: Option<&str>) -> Option<Who> {
+        let is_wanted = |account: &Account| {
+            wanted.is_none_or(|name| account.config.name == name || account.config.sid == name)
+        };
+        let index = self.accounts.iter().position(|account| is_wanted(account))?;
+        let account = &self.accounts[index];
+        let own: HashSet<u64> =
+            account.status().exophones.iter().filter_map(|phone| last_ten_digits(&phone.number)).collect();
+        Some(Who {
+            index,
+            sid: account.config.sid.clone(),
+            offset: account.config.utc_offset,
+            currency: account.config.currency.clone(),
+            own_numbers: Arc::new(own),
+        })
+    }
+
+    fn accounts(&self) -> Vec<AccountView> {
+        self.accounts.iter().map(|account| account_view(account)).collect()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn checks(
+        &self,
+        account: usize,
+        source: CheckSource,
+        range: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Reply<'_, Vec<HealthCheck>> {
+        Box::pin(async move {
+            let account = self.at(account)?;
+            account.store.health_checks(account.id, source, range, limit).await.map_err(from_store)
+        })
+    }
+
+    fn check_counts(&self, account: usize, range: (Timestamp, Timestamp)) -> Reply<'_, CheckCounts> {
+        Box::pin(async move {
+            let account = self.at(account)?;
+            account.store.health_check_counts(account.id, CheckSource::Poll, range).await.map_err(from_store)
+        })
+    }
+
+    fn check_now(&self, account: usize) -> Reply<'_, Verdict> {
+        Box::pin(async move {
+            self.at(account)?.check_now().await.map_err(|error| match error {
+                NotChecked::Disabled => {
+                    conflict("health_off", "Health polls are switched off.").with_detail("heartbeat.enabled")
+                }
+                NotChecked::Busy => Refusal::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "health_busy",
+                    "Too many wait for a health check already.",
+                ),
+                NotChecked::NotStored => {
+                    unavailable("store_unavailable", "The health check could not be stored.")
+                }
+            })
+        })
+    }
+
+    fn runs(&self, account: usize, limit: usize) -> Reply<'_, Vec<SyncRun>> {
+        Box::pin(async move {
+            let account = self.at(account)?;
+            account.store.runs(account.id, limit).await.map_err(from_store)
+        })
+    }
+
+    fn runs_between(
+        &self,
+        account: usize,
+        range: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Reply<'_, RunsBetween> {
+        Box::pin(async move {
+            let account = self.at(account)?;
+            let take = move |sums: &mut RunsBetween, run: SyncRun| {
+                sums.total += 1;
+                sums.successful += u64::from(run.status == RunStatus::Success);
+                sums.failed += u64::from(run.status == RunStatus::Failed);
+                sums.stored = sums.stored.saturating_add(run.stored);
+                if sums.newest.len() < limit {
+                    sums.newest.push(run);
+                }
+            };
+            account.store.runs_between(account.id, range, take).await.map_err(from_store)
+        })
+    }
+
+    fn sync_now(&self, account: usize) -> Reply<'_, ()> {
+        Box::pin(async move {
+            let account = self.at(account)?;
+            let running = || conflict("sync_running", "A sync is under way already.");
+            if !account.sync.enabled {
+                return Err(
+                    conflict("sync_off", "Reading of calls is switched off.").with_detail("sync.enabled")
+                );
+            }
+            let (wish, answer) = oneshot::channel();
+            account.manual.try_send(wish).map_err(|error| match error {
+                // Somebody else has just asked.
+                mpsc::error::TrySendError::Full(_) => running(),
+                mpsc::error::TrySendError::Closed(_) => {
+                    unavailable("stopping", "The program is being stopped.")
+                }
+            })?;
+            match timeout(PATIENCE, answer).await {
+                Ok(Ok(ManualRun::Started)) => Ok(()),
+                Ok(Ok(ManualRun::AlreadyRunning)) => Err(running()),
+                Ok(Err(_)) | Err(_) => Err(unavailable(
+                    "sync_not_ready",
+                    "Reading of calls has not begun yet; it is started soon.",
+                )),
+            }
+        })
+    }
+
+    fn exophones(&self, account: usize) -> Vec<ExoPhoneView> {
+        self.at(account).map_or_else(|_| Vec::new(), |account| exophone_views(&account))
+    }
+
+    fn exophone_digits(&self, account: usize, name: &str) -> Option<u64> {
+        let account = self.at(account).ok()?;
+        let status = account.status();
+        let labelled = status.exophones.iter().find(|phone| picture::label(&account, phone) == name);
+        labelled.map_or_else(|| last_ten_digits(name), |phone| last_ten_digits(&phone.number))
+    }
+
+    fn calls(&self, account: usize, wanted: CallsWanted) -> Reply<'_, CallsFound> {
+        Box::pin(async move {
+            let account = self.at(account)?;
+            let offset = account.config.utc_offset;
+            let CallsWanted { range: (from, to), below, filter, limit } = wanted;
+            let stretch = Stretch {
+                account: account.id,
+                account_sid: account.config.sid.clone(),
+                from: from.to_wall(offset),
+                to: to.to_wall(offset),
+                below,
+                limit,
+                most_read: MOST_READ,
+            };
+            let found = account.store.calls(stretch, move |record| filter.fits(record)).await;
+            let (calls, next) = found.map_err(from_store)?;
+            Ok(CallsFound { calls, next })
+        })
+    }
+
+    fn call(&self, account: usize, sid: Sid) -> Reply<'_, Option<CallRecord>> {
+        Box::pin(async move {
+            let account = self.at(account)?;
+            let account_sid = account.config.sid.clone();
+            account.store.call(account.id, account_sid, sid).await.map_err(from_store)
+        })
+    }
+
+    fn refresh(&self, account: usize, sid: Sid) -> Reply<'_, Option<CallRecord>> {
+        Box::pin(async move {
+            let at = self.at(account)?;
+            // What was begun is stored, whether the caller waits for it or not.
+            let task = tokio::spawn(async move { refresh(&at, sid).await });
+            task.await.unwrap_or_else(|_| Err(unavailable("stopping", "The program is being stopped.")))
+        })
+    }
+
+    fn hours(&self, account: usize, (from, to): (u32, u32)) -> Reply<'_, Vec<(u32, Direction, HourTotals)>> {
+        Box::pin(async move {
+            let account = self.at(account)?;
+            if from >= to {
+                return Ok(Vec::new());
+            }
+            account.store.hours(account.id, from, to).await.map_err(from_store)
+        })
+    }
+
+    fn webhooks(&self, account: usize) -> Reply<'_, WebhooksView> {
+        Box::pin(async move {
+            let account = self.at(account)?;
+            let seen = account.store.received(account.id).await.map_err(from_store)?;
+            let totals = account.store.totals();
+            let total = |family| totals.get(Series::new(account.id, family, 0, 0));
+            let kinds = Kind::ALL.into_iter().map(|kind| WebhookKind {
+                kind: kind.as_str(),
+                expected: account.config.expected_webhooks.iter().any(|word| word == kind.as_str()),
+                last_received: seen.iter().find(|(of, _)| *of == kind).map(|(_, at)| *at),
+                requests: self.webhooks.counts(&account.config.name, kind),
+            });
+            Ok(WebhooksView {
+                enabled: !account.config.webhook_secrets.is_empty(),
+                kinds: kinds.collect(),
+                expected: total(Family::CallbacksExpected),
+                missed: total(Family::CallbacksMissed),
+                unconfirmed: total(Family::Unconfirmed),
+            })
+        })
+    }
+
+    fn missed(
+        &self,
+        account: usize,
+        below: Option<(WallTime, Sid)>,
+        limit: usize,
+    ) -> Reply<'_, Vec<CallRecord>> {
+        Box::pin(async move {
+            let account = self.at(account)?;
+            let account_sid = account.config.sid.clone();
+            account.store.missed(account.id, account_sid, below, limit).await.map_err(from_store)
+        })
+    }
+
+    fn set_aside(&self, account: usize) -> Reply<'_, Vec<SetAside>> {
+        Box::pin(async move {
+            let account = self.at(account)?;
+            account.store.set_aside(account.id).await.map_err(from_store)
+        })
+    }
+}
+
+async fn refresh(account: &Account, sid: Sid) -> Result<Option<CallRecord>, Refusal> {
+    let said = account.call(&sid, Priority::Interactive).await.map_err(|error| from_exotel(&error))?;
+    let page = Page::new(account.context(), vec![Row::Call(Box::new(said))], Origin::Single);
+    account.take_in(page).await.map_err(from_store)?;
+    account.store.call(account.id, account.config.sid.clone(), sid).await.map_err(from_store)
+}
+
+fn account_view(account: &Account) -> AccountView {
+    let status = account.status().clone();
+    let cycles = status.cycles(account);
+    let pools = [Pool::Voice, Pool::Exophones, Pool::Sms].into_iter().filter_map(|pool| {
+        let quota = account.client.quota(pool)?;
+        Some(PoolView {
+            pool: pool.as_str(),
+            per_minute: u64::from(quota.per_minute),
+            background_per_minute: u64::from(quota.background_per_minute),
+            used: quota.used as u64,
+            waiting: quota.waiting as u64,
+            remaining: quota.remaining,
+        })
+    });
+    AccountView {
+        name: account.config.name.clone(),
+        sid: account.config.sid.clone(),
+        base_url: account.config.base_url.clone(),
+        offset: account.config.utc_offset,
+        currency: account.config.currency.clone(),
+        state: match cycles {
+            cycles if cycles.all_failed => "failing",
+            cycles if cycles.all_done => "up",
+            _ => "starting",
+        },
+        first_start: Timestamp(account.row().first_start),
+        pools: pools.collect(),
+        last_error: status.last_error,
+        sync_failing: status.sync_failing,
+        last_sync: status.last_success,
+        watermark: status.watermark,
+        last_health: status.health.last_success,
+        waiting: [status.waiting.unsettled, status.waiting.unpriced, status.waiting.set_aside],
+        balance: status.balance.map(|(at, balance)| {
+            let currency = balance.currency.unwrap_or_else(|| account.config.currency.clone());
+            (balance.micros, currency, at)
+        }),
+    }
+}
+
+fn exophone_views(account: &Account) -> Vec<ExoPhoneView> {
+    let status = account.status().clone();
+    let seen = picture::number_views(account, &status, account.clock.now());
+    let listed = |id| status.listed.as_ref().is_none_or(|ids| ids.contains(&id));
+    let views = status.exophones.iter().zip(seen).map(|(phone, seen)| ExoPhoneView {
+        label: seen.label,
+        listed: listed(phone.id),
+        paging: seen.paging,
+        polled: seen.polled.map(|polled| (polled.health, polled.fresh)),
+        pushed: seen.affected,
+        phone: phone.clone(),
+    });
+    views.collect()
+}

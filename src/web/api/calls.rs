@@ -1,0 +1,355 @@
+//! Calls: a list with filters, one call, one asked for anew, sums by hour or day.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+
+use super::Shared;
+use super::ask::{Ask, DAY, bad, unknown_call};
+use super::desk::{CallFilter, CallsWanted, Who};
+use super::figures::{money, ratio};
+use super::numbers::Numbers;
+use super::schema::{Object, Time};
+use crate::model::series::COUNTED_STATUSES;
+use crate::model::{
+    Awaited, CallRecord, Direction, HourTotals, Outcome, SettledKind, Status, Timestamp, WallTime,
+    last_ten_digits, outcome,
+};
+use crate::web::access::Refusal;
+
+/// Words of `status`.
+pub(super) fn statuses() -> Vec<&'static str> {
+    Status::ALL.iter().map(|status| status.as_str()).collect()
+}
+
+/// Words of `direction`.
+pub(super) fn directions() -> Vec<&'static str> {
+    Direction::ALL.iter().map(|direction| direction.as_str()).collect()
+}
+
+/// Words of `outcome`.
+pub(super) fn outcomes() -> Vec<&'static str> {
+    Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect()
+}
+
+/// Words of `by`.
+pub(super) fn units() -> Vec<&'static str> {
+    vec!["hour", "day"]
+}
+
+/// The last second that calls are filed under, but for a day that offsets need.
+const END: Timestamp = Timestamp(u32::MAX as i64 - DAY);
+
+answer! {
+    /// One leg of a call.
+    Leg {
+        /// Its result; null for one that was never dialled.
+        status: Option<&'static str>,
+        /// Seconds on call.
+        seconds: Option<u64>,
+    }
+}
+
+answer! {
+    /// What callbacks said of a call.
+    Heard {
+        /// When the first came.
+        first: Time,
+        /// When the last came that said something new.
+        last: Time,
+        /// When the first final one came; null if none did.
+        ended: Option<Time>,
+        /// Final status by callbacks.
+        status: Option<&'static str>,
+        /// Whether a final callback was expected and came in time: no (none is expected), waiting, came or
+        /// missed.
+        awaited: &'static str,
+    }
+}
+
+answer! {
+    /// A call.
+    Call {
+        /// Exotel's id of it.
+        sid: String,
+        /// The call of which this one is a leg.
+        parent_sid: Option<String>,
+        /// Start of the call: Exotel's DateCreated.
+        created: Time,
+        /// Start, where Exotel gives one of its own.
+        start: Option<Time>,
+        /// End.
+        end: Option<Time>,
+        /// Last change on Exotel's side.
+        updated: Option<Time>,
+        /// completed, failed, busy, no-answer, canceled, queued, ringing, in-progress or other.
+        status: &'static str,
+        /// inbound, outbound-dial, outbound-api or other.
+        direction: Option<&'static str>,
+        /// What became of it; null while it is not over, and of a leg.
+        outcome: Option<&'static str>,
+        /// Calling number, as privacy.phone_numbers says.
+        from: Option<String>,
+        /// Called number, as privacy.phone_numbers says.
+        to: Option<String>,
+        /// The account's own number in the call, as privacy.phone_numbers says where it is none of them.
+        exophone: Option<String>,
+        /// Whole call in seconds.
+        duration: Option<u64>,
+        /// Seconds both parties spoke.
+        conversation: Option<u64>,
+        /// Price.
+        price: Option<f64>,
+        /// Currency of the price.
+        currency: String,
+        /// human, machine, notsure, na or other.
+        answered_by: Option<&'static str>,
+        /// Legs as far as they are known.
+        legs: Vec<Leg>,
+        /// The customer's own text; null unless privacy.phone_numbers is plain.
+        custom_field: Option<String>,
+        /// Where the recording is; null unless privacy.phone_numbers is plain.
+        recording_url: Option<String>,
+        /// Whether it counts in the metrics: false of history.
+        live: bool,
+        /// When it was counted; null while it is not.
+        counted_at: Option<Time>,
+        /// When it was first heard of.
+        first_seen: Time,
+        /// What callbacks said; null if none came.
+        callbacks: Option<Heard>,
+    }
+}
+
+answer! {
+    /// Calls, newest first.
+    Page {
+        /// The calls. With filters there may be fewer than asked for although more follow.
+        calls: Vec<Call>,
+        /// What to give as cursor for those that follow; null at the end.
+        next_cursor: Option<String>,
+    }
+}
+
+answer! {
+    /// Calls that began in one hour or on one day of the account.
+    Bucket {
+        /// When it begins.
+        start: Time,
+        /// Calls.
+        calls: u64,
+        /// Answered of all calls, from 0 to 1; null of none.
+        answer_ratio: Option<f64>,
+        /// Calls by status.
+        statuses: Object,
+        /// Calls by outcome.
+        outcomes: Object,
+        /// Calls by direction.
+        directions: Object,
+        /// Call seconds.
+        seconds: i64,
+        /// Conversation seconds.
+        conversation_seconds: i64,
+        /// Cost, legs included.
+        cost: f64,
+        /// Calls of them that are history and in no counter.
+        history: u64,
+    }
+}
+
+answer! {
+    /// Calls by hour or day of their start, in the account's offset. What is not counted yet is left out.
+    Stats {
+        /// hour or day.
+        by: &'static str,
+        /// Offset of hours and days.
+        utc_offset: String,
+        /// Currency of the cost.
+        currency: String,
+        /// Hours or days with calls, oldest first.
+        buckets: Vec<Bucket>,
+    }
+}
+
+/// What became of a call, where that can be said: as it was counted, else by what is known of it.
+pub(super) fn outcome_of(record: &CallRecord) -> Option<Outcome> {
+    match &record.book.settled {
+        Some(settled) if settled.kind == SettledKind::Root => Some(settled.outcome),
+        Some(settled) if settled.kind == SettledKind::Child => None,
+        _ if record.call.leg_of().is_some() || !record.call.is_over() => None,
+        _ => Some(outcome(&record.call, record.book.details.is_known())),
+    }
+}
+
+impl CallFilter {
+    /// Whether a call is wanted.
+    pub fn fits(&self, record: &CallRecord) -> bool {
+        self.status.is_none_or(|status| record.call.status == status)
+            && self.direction.is_none_or(|direction| record.call.direction == Some(direction))
+            && self.outcome.is_none_or(|outcome| outcome_of(record) == Some(outcome))
+            && self.exophone.is_none_or(|digits| {
+                record.call.exophone.as_deref().and_then(last_ten_digits) == Some(digits)
+            })
+    }
+}
+
+impl Call {
+    /// How a call is shown.
+    pub(super) fn new(record: CallRecord, who: &Who, numbers: &Numbers) -> Self {
+        let outcome = outcome_of(&record);
+        let CallRecord { call, book } = record;
+        let wall = |at: WallTime| Time(at.to_timestamp(who.offset));
+        let shown = |number: Option<String>| number.map(|number| numbers.show(&number));
+        let plain = |text: Option<String>| text.filter(|_| numbers.are_plain());
+        let legs = call.details.map(|details| {
+            let leg = |status: Option<crate::model::LegStatus>, seconds: Option<u32>| Leg {
+                status: status.map(crate::model::LegStatus::as_str),
+                seconds: seconds.map(u64::from),
+            };
+            vec![leg(details.leg1, details.leg1_seconds), leg(details.leg2, details.leg2_seconds)]
+        });
+        let callbacks = book.heard.as_deref().map(|heard| Heard {
+            first: Time(heard.first),
+            last: Time(heard.last),
+            ended: heard.end.map(|end| Time(end.at)),
+            status: heard.end.and_then(|end| end.status).map(Status::as_str),
+            awaited: match book.awaited {
+                Awaited::No => "no",
+                Awaited::Yes => "waiting",
+                Awaited::Came => "came",
+                Awaited::Missed => "missed",
+            },
+        });
+        // Our number in the call, unless Exotel puts somebody else's there.
+        let exophone = call.exophone.map(|number| {
+            let digits = last_ten_digits(&number);
+            let known = digits.is_some_and(|digits| who.own_numbers.contains(&digits));
+            if known { number } else { numbers.show(&number) }
+        });
+        Self {
+            parent_sid: call.parent.as_ref().map(ToString::to_string),
+            sid: call.sid.to_string(),
+            created: wall(call.created),
+            start: call.start.map(wall),
+            end: call.end.map(wall),
+            updated: call.updated.map(wall),
+            status: call.status.as_str(),
+            direction: call.direction.map(Direction::as_str),
+            outcome: outcome.map(Outcome::as_str),
+            from: shown(call.from),
+            to: shown(call.to),
+            exophone,
+            duration: call.duration.map(u64::from),
+            conversation: call.details.and_then(|details| details.conversation).map(u64::from),
+            price: call.price.map(money),
+            currency: who.currency.clone(),
+            answered_by: call.answered_by.map(crate::model::AnsweredBy::as_str),
+            legs: legs.unwrap_or_default(),
+            custom_field: plain(call.custom_field),
+            recording_url: plain(call.recording_url),
+            live: book.live,
+            counted_at: book.settled.map(|settled| Time(settled.at)),
+            first_seen: Time(book.first_seen),
+            callbacks,
+        }
+    }
+}
+
+/// Calls of a range that fit, newest first.
+pub(super) async fn list(State(shared): State<Shared>, ask: Ask) -> Result<Json<Page>, Refusal> {
+    const LIST: &str = "calls";
+    // Exotel's clock may be ahead of ours: without an end there is none.
+    let range = ask.range(("from", "to"), END, i64::MAX)?;
+    let below = ask.below(LIST)?;
+    let word = |name: &str| ask.text(name);
+    let exophone = match word("exophone") {
+        None => None,
+        Some(number) => Some(shared.desk.exophone_digits(ask.who.index, number).ok_or_else(|| {
+            bad("parameter_invalid", "The parameter exophone cannot be read.").with_detail(
+                "expected a number with at least ten digits, or the label of one of the account's",
+            )
+        })?),
+    };
+    let filter = CallFilter {
+        status: word("status").map(Status::from_word),
+        direction: word("direction").map(Direction::from_word),
+        outcome: word("outcome").and_then(|word| Outcome::ALL.iter().copied().find(|o| o.as_str() == word)),
+        exophone,
+    };
+    let wanted = CallsWanted { range, below, filter, limit: ask.limit(100) };
+    let found = shared.desk.calls(ask.who.index, wanted).await?;
+    let calls = found.calls.into_iter().map(|record| Call::new(record, &ask.who, &shared.numbers));
+    Ok(Json(Page { calls: calls.collect(), next_cursor: ask.cursor(LIST, found.next) }))
+}
+
+/// One call as the store knows it.
+pub(super) async fn one(State(shared): State<Shared>, ask: Ask) -> Result<Json<Call>, Refusal> {
+    let record = shared.desk.call(ask.who.index, ask.sid()?).await?.ok_or_else(unknown_call)?;
+    Ok(Json(Call::new(record, &ask.who, &shared.numbers)))
+}
+
+/// One call, asked for at Exotel first.
+pub(super) async fn refresh(State(shared): State<Shared>, ask: Ask) -> Result<Json<Call>, Refusal> {
+    let record = shared.desk.refresh(ask.who.index, ask.sid()?).await?.ok_or_else(unknown_call)?;
+    Ok(Json(Call::new(record, &ask.who, &shared.numbers)))
+}
+
+/// Calls by hour or day.
+pub(super) async fn stats(State(shared): State<Shared>, ask: Ask) -> Result<Json<Stats>, Refusal> {
+    let (by, hours, length) = match ask.text("by") {
+        Some("day") => ("day", 24, 30 * DAY),
+        _ => ("hour", 1, DAY),
+    };
+    let (from, to) = ask.range(("from", "to"), shared.desk.now(), length)?;
+    let clamp = |hours: i64| u32::try_from(hours.max(0)).unwrap_or(u32::MAX);
+    let unit = |at: u32| at / hours * hours;
+    // Hours that begin in the range; of the first day all.
+    let seconds = [from, to].map(|at| at.to_wall(ask.who.offset).0);
+    let begun = if hours == 1 {
+        (seconds[0].saturating_add(3599)).div_euclid(3600)
+    } else {
+        seconds[0].div_euclid(3600)
+    };
+    let (first, last) = (unit(clamp(begun)), clamp(seconds[1].saturating_add(3599).div_euclid(3600)));
+    let rows = shared.desk.hours(ask.who.index, (first, last)).await?;
+    let mut buckets: BTreeMap<u32, Vec<(Direction, HourTotals)>> = BTreeMap::new();
+    for (hour, direction, totals) in rows {
+        buckets.entry(unit(hour)).or_default().push((direction, totals));
+    }
+    let start = |hour: u32| WallTime(i64::from(hour) * 3600).to_timestamp(ask.who.offset);
+    let buckets = buckets.into_iter().map(|(hour, rows)| bucket(Time(start(hour)), &rows));
+    Ok(Json(Stats {
+        by,
+        utc_offset: ask.who.offset.to_string(),
+        currency: ask.who.currency.clone(),
+        buckets: buckets.collect(),
+    }))
+}
+
+fn bucket(start: Time, rows: &[(Direction, HourTotals)]) -> Bucket {
+    let mut all = HourTotals::default();
+    let mut directions: BTreeMap<&str, i64> = BTreeMap::new();
+    for (direction, totals) in rows {
+        all.apply(totals, 1);
+        *directions.entry(direction.as_str()).or_default() += totals.calls();
+    }
+    let positive = |n: i64| u64::try_from(n).unwrap_or(0);
+    let named = |words: Vec<&str>, counts: &[i64]| -> Object {
+        let pairs = words.into_iter().zip(counts).filter(|(_, n)| **n != 0);
+        pairs.map(|(word, n)| (word.to_owned(), positive(*n).into())).collect()
+    };
+    let answered = all.outcomes[usize::from(Outcome::Answered.code())];
+    Bucket {
+        start,
+        calls: positive(all.calls()),
+        answer_ratio: ratio(positive(answered), positive(all.calls())),
+        statuses: named(COUNTED_STATUSES.iter().map(|status| status.as_str()).collect(), &all.statuses),
+        outcomes: named(outcomes(), &all.outcomes),
+        directions: directions.into_iter().map(|(word, n)| (word.to_owned(), positive(n).into())).collect(),
+        seconds: all.seconds,
+        conversation_seconds: all.conversation,
+        cost: money(all.cost),
+        history: positive(all.history),
+    }
+}
