@@ -1,6 +1,7 @@
 //! Records of one transaction: merged row by row, then settled, then compared with what they were.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::set_aside::set_aside_id;
 use super::{Context, Summary};
@@ -12,7 +13,7 @@ use crate::reconcile::{Effect, Origin, join, merge};
 use crate::settle::{
     Deltas, InVain, Root, Wanted, count_answer, details_in_vain, is_due, not_known, settle, silent,
 };
-use crate::store::{Held, LONGEST_CHAIN, Lost, WriteSet};
+use crate::store::{Erased, Held, LONGEST_CHAIN, Lost, WriteSet};
 
 /// Records as they were and as they are.
 pub(super) struct Batch<'c> {
@@ -23,6 +24,7 @@ pub(super) struct Batch<'c> {
     unlisted: HashMap<Sid, Unlisted>,
     taken: Vec<(Sid, Option<Unlisted>, Option<Unlisted>)>,
     prune_floor: WallTime,
+    erased: Arc<Erased>,
     any_set_aside: bool,
     touched: Vec<Sid>,
     deltas: Deltas,
@@ -40,6 +42,7 @@ impl<'c> Batch<'c> {
             taken: Vec::new(),
             // The store's own floor: retention may have removed calls since the context was made.
             prune_floor: context.prune_floor.max(held.prune_floor),
+            erased: held.erased,
             any_set_aside: held.any_set_aside,
             touched: Vec::new(),
             deltas: Deltas::default(),
@@ -61,6 +64,8 @@ impl<'c> Batch<'c> {
             self.healed.push(set_aside_id(Some(&said.sid), ""));
         }
         let (now, live_from) = (self.context.now, self.context.live_from);
+        let less = self.erased.less(said);
+        let said = less.as_ref().unwrap_or(said);
         let mut merged = merge(self.now.get(&said.sid), said, origin, live_from, now);
         let was_unlisted = self.take_over(&mut merged.record);
         match (merged.effect, self.lost.get(&said.sid)) {

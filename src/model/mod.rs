@@ -6,6 +6,7 @@ pub mod clock;
 pub mod exophones;
 pub mod health;
 pub mod heard;
+pub mod identity;
 pub mod message;
 pub mod outcome;
 pub mod record;

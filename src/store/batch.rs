@@ -1,8 +1,9 @@
 //! What goes in and out of one transaction: plain data, so that another backend can do the same.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use super::HealthWrites;
+use super::{Erased, HealthWrites};
 use crate::model::callback::{Kept, Kind};
 use crate::model::{
     AccountId, CallRecord, HourKey, HourTotals, KnownExoPhone, Message, SetAside, Sid, SyncRun, SyncState,
@@ -76,6 +77,8 @@ pub struct Held {
     pub any_set_aside: bool,
     /// Known messages.
     pub messages: HashMap<String, Message>,
+    /// Numbers of which nothing personal may be stored.
+    pub erased: Arc<Erased>,
 }
 
 /// A call whose record was lost to damage of the file.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use redb::Database;
 
+use super::erased::Erased;
 use super::group::{Committed, Group};
 use super::inbox::Inbox;
 use super::index::Recent;
@@ -39,6 +40,8 @@ pub(super) struct Engine {
     pub(super) totals: Numbers,
     /// Accounts by number.
     pub(super) accounts: BTreeMap<u16, Known>,
+    /// Numbers of which nothing personal is stored.
+    pub(super) erased: Arc<Erased>,
     pub(super) metrics: StoreMetrics,
 }
 

@@ -1,6 +1,7 @@
 //! Operations that share a transaction: reads what they want, writes what they decide.
 
 use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
+use std::sync::Arc;
 
 use redb::{ReadableTable, Table, WriteTransaction};
 
@@ -80,7 +81,11 @@ impl<'e, 'txn> Group<'e, 'txn> {
     /// Reads what an operation wants to know.
     pub(super) fn read(&mut self, wants: &Wants) -> Result<Held, Error> {
         let account = wants.account;
-        let mut held = Held { prune_floor: self.engine.prune_floor(account), ..Held::default() };
+        let mut held = Held {
+            prune_floor: self.engine.prune_floor(account),
+            erased: Arc::clone(&self.engine.erased),
+            ..Held::default()
+        };
         for (sid, created) in &wants.calls {
             self.hold(account, sid, Some(*created), &mut held)?;
         }
@@ -274,7 +279,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
             self.put_set_aside(account, &writes)?;
         }
         messages::write(self.txn, account, &writes.messages)?;
-        kept::write(self.txn, &self.engine.metrics, account, &writes)?;
+        kept::write(self.txn, self.engine, account, &writes)?;
         if !writes.exophones.is_empty() {
             let mut table = self.txn.open_table(EXOPHONES)?;
             for phone in &writes.exophones {
@@ -311,6 +316,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
                 },
                 None => row.clone(),
             };
+            let row = SetAside { raw: self.engine.erased.text(&row.raw), ..row };
             table.insert(key, seal("set_aside", &set_aside_bytes(key), &row).as_slice())?;
         }
         for id in &writes.healed {

@@ -3,6 +3,7 @@
 use redb::{ReadableTable, WriteTransaction};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::engine::Engine;
 use super::error::intact;
 use super::seal::{seal, seal_number, unseal, unseal_number};
 use super::tables::{KEPT, KEPT_BY_HASH, RECEIVED, kept_bytes, received_key};
@@ -17,12 +18,14 @@ const MOST: u64 = if cfg!(test) { 5 } else { 1000 };
 /// Writes what an operation says of callbacks as such.
 pub(super) fn write(
     txn: &WriteTransaction,
-    metrics: &StoreMetrics,
+    engine: &Engine,
     account: AccountId,
     writes: &WriteSet,
 ) -> Result<(), Error> {
+    let metrics = &engine.metrics;
     for kept in &writes.kept {
-        keep(txn, metrics, account, kept)?;
+        let kept = Kept { raw: engine.erased.text(&kept.raw), ..kept.clone() };
+        keep(txn, metrics, account, &kept)?;
     }
     if !writes.received.is_empty() {
         let mut table = txn.open_table(RECEIVED)?;
@@ -79,7 +82,8 @@ fn keep(
     }
 }
 
-fn hash(kept: &Kept) -> u64 {
+/// Under which a callback is found again.
+pub(super) fn hash(kept: &Kept) -> u64 {
     let mut hasher = Xxh3::new();
     hasher.update(&[kept.kind.code()]);
     hasher.update(kept.raw.as_bytes());

@@ -9,12 +9,13 @@ use redb::{
 };
 
 use super::engine::{Engine, Known};
+use super::erased::Erased;
 use super::inbox::Inbox;
 use super::index::Recent;
 use super::numbers::Numbers;
 use super::seal::{seal_bytes, seal_number, unseal, unseal_bytes, unseal_number};
 use super::tables::{
-    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, INBOX, KEPT, KEPT_BY_HASH, LAYOUT, MESSAGES,
+    ACCOUNTS, AGENDA, BASE, CALLS, ERASED, EXOPHONES, HOURS, INBOX, KEPT, KEPT_BY_HASH, LAYOUT, MESSAGES,
     MESSAGES_DUE, META, MISSED, RECEIVED, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TABLES, TOTALS,
 };
 use super::{Error, open};
@@ -75,8 +76,9 @@ fn prepare_unguarded(db: Database, metrics: StoreMetrics, opening: Opening) -> R
         })
         .collect::<Result<_, Error>>()?;
     let inbox = Inbox::load(&read, &accounts, &metrics)?;
+    let erased = Arc::new(Erased::load(&read, &metrics)?);
     drop(read);
-    let engine = Engine { db: Arc::new(db), recent, inbox, totals, accounts, metrics };
+    let engine = Engine { db: Arc::new(db), recent, inbox, totals, accounts, erased, metrics };
     Ok(Prepared { engine, base })
 }
 
@@ -166,6 +168,7 @@ fn make(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(SID_RECENT)?;
     txn.open_table(INBOX)?;
     txn.open_table(MISSED)?;
+    txn.open_table(ERASED)?;
     let mut meta = txn.open_table(META)?;
     meta.insert("layout", seal_number("meta", b"layout", LAYOUT).as_slice())?;
     let mut totals = txn.open_table(TOTALS)?;

@@ -26,6 +26,7 @@
 //! | `health_hours` | account, source, hour | [`crate::model::health::CheckCounts`] |
 //! | `inbox` | account, time of first hearing, Sid | [`crate::model::Unlisted`]: a call that only callbacks named |
 //! | `missed` | account, creation time, Sid | nothing: a list of calls whose callback did not come |
+//! | `erased` | keyed hash of a number | when its personal data was erased, UTC |
 //!
 //! Keys of several parts are their big-endian bytes in a row, so that ranges work. Every value carries a
 //! checksum over itself, its table and its key, but for the index, the agenda and the list of missed
@@ -98,8 +99,11 @@ pub(super) const HEALTH_HOURS: TableDefinition<'_, u64, &[u8]> = TableDefinition
 pub(super) const INBOX: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("inbox");
 /// Calls whose callback was missed.
 pub(super) const MISSED: TableDefinition<'_, &[u8], ()> = TableDefinition::new("missed");
+/// Numbers whose personal data was erased.
+pub(super) const ERASED: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("erased");
+
 /// Every table.
-pub(super) const TABLES: [&str; 24] = [
+pub(super) const TABLES: [&str; 25] = [
     "meta",
     "accounts",
     "exophones",
@@ -124,6 +128,7 @@ pub(super) const TABLES: [&str; 24] = [
     "health_hours",
     "inbox",
     "missed",
+    "erased",
 ];
 
 /// Tables whose rows are exported as `exotel_store_records`.

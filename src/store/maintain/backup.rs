@@ -12,9 +12,9 @@ use super::{careful, of_file};
 use crate::store::error::io_reason;
 use crate::store::open::{builder, open_for_reading};
 use crate::store::tables::{
-    ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONE_HEALTH, EXOPHONES, HEALTH, HEALTH_CHECKS, HEALTH_HOURS, HOURS,
-    INBOX, KEPT, KEPT_BY_HASH, MESSAGES, MESSAGES_DUE, META, MISSED, RECEIVED, RUNS, SET_ASIDE, SID_INDEX,
-    SID_RECENT, SYNC, TOTALS,
+    ACCOUNTS, AGENDA, BASE, CALLS, ERASED, EXOPHONE_HEALTH, EXOPHONES, HEALTH, HEALTH_CHECKS, HEALTH_HOURS,
+    HOURS, INBOX, KEPT, KEPT_BY_HASH, MESSAGES, MESSAGES_DUE, META, MISSED, RECEIVED, RUNS, SET_ASIDE,
+    SID_INDEX, SID_RECENT, SYNC, TOTALS,
 };
 use crate::store::{Error, OpenError};
 
@@ -80,6 +80,7 @@ fn copy(txn: &ReadTransaction, to: &Path, progress: &mut dyn FnMut(u64, u64)) ->
     copy_table(txn, &copy, HEALTH_HOURS, quiet)?;
     copy_table(txn, &copy, INBOX, quiet)?;
     copy_table(txn, &copy, MISSED, quiet)?;
+    copy_table(txn, &copy, ERASED, quiet)?;
     mark_restored(&copy)
 }
 

@@ -18,7 +18,7 @@ use crate::store::tables::{
     ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, INBOX, KEPT, MESSAGES, META, MISSED, RECEIVED, RUNS,
     SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS, kept_bytes, set_aside_bytes,
 };
-use crate::store::{Error, OpenError, agenda, health, inbox, missed};
+use crate::store::{Error, OpenError, agenda, erased, health, inbox, missed};
 
 /// What `store check` found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -213,7 +213,7 @@ fn callbacks(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(u64, 
         unseal_number("received", &key.value().to_be_bytes(), &value.value())?;
     }
     health::check(txn)?;
-    Ok(())
+    erased::check(txn)
 }
 
 fn numbers(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(u64, u64)) -> Result<(), Error> {

@@ -1,8 +1,9 @@
-//! Looking after the file: check, stats, backup, restore, compact. Each blocks; none needs a runtime.
+//! Looking after the file: check, stats, backup, restore, compact, erase. Each blocks; none needs a runtime.
 
 mod backup;
 mod check;
 mod compact;
+mod erase;
 mod restore;
 mod stats;
 
@@ -11,6 +12,7 @@ use std::path::Path;
 pub use backup::backup;
 pub use check::{CheckReport, check};
 pub use compact::compact;
+pub use erase::{EraseError, Erasure, erase};
 pub use restore::restore;
 pub use stats::{Stats, TableStats, stats};
 

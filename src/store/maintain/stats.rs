@@ -10,8 +10,8 @@ use crate::model::{AccountRow, SyncState, Timestamp, WallTime};
 use crate::store::open::open_for_reading;
 use crate::store::seal::{unseal, unseal_number};
 use crate::store::tables::{
-    ACCOUNTS, AGENDA, CALLS, EXOPHONE_HEALTH, EXOPHONES, HEALTH, HEALTH_CHECKS, HEALTH_HOURS, HOURS, INBOX,
-    KEPT, MESSAGES, MESSAGES_DUE, META, MISSED, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS,
+    ACCOUNTS, AGENDA, CALLS, ERASED, EXOPHONE_HEALTH, EXOPHONES, HEALTH, HEALTH_CHECKS, HEALTH_HOURS, HOURS,
+    INBOX, KEPT, MESSAGES, MESSAGES_DUE, META, MISSED, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS,
 };
 use crate::store::{Error, OpenError};
 
@@ -77,6 +77,7 @@ fn read(txn: &ReadTransaction, path: &Path, file: u64) -> Result<Stats, Error> {
         size(txn, "health_hours", HEALTH_HOURS)?,
         size(txn, "inbox", INBOX)?,
         size(txn, "missed", MISSED)?,
+        size(txn, "erased", ERASED)?,
     ];
     let sync = txn.open_table(SYNC)?;
     let mut accounts = Vec::new();
