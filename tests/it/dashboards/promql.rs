@@ -119,7 +119,8 @@ pub(crate) fn unguarded_divisors(expression: &Expr) -> Vec<String> {
 
 /// Whether something is divided by what a counter gained: a ratio that rests on a number of events.
 pub(crate) fn is_ratio(expression: &Expr) -> bool {
-    let gained = |divisor: &&Expr| selectors(divisor).iter().any(|s| s.function.as_deref() == Some("increase"));
+    let gained =
+        |divisor: &&Expr| selectors(divisor).iter().any(|s| s.function.as_deref() == Some("increase"));
     divisors(expression).iter().any(gained)
 }
 
@@ -160,11 +161,7 @@ pub(crate) fn labels(expression: &Expr, known: Known<'_>) -> Result<Option<BTree
     }
 }
 
-fn of_call(
-    function: &str,
-    arguments: &[Expr],
-    known: Known<'_>,
-) -> Result<Option<BTreeSet<String>>, String> {
+fn of_call(function: &str, arguments: &[Expr], known: Known<'_>) -> Result<Option<BTreeSet<String>>, String> {
     let mut result = None;
     for argument in arguments {
         result = result.or(labels(argument, known)?);
@@ -232,8 +229,7 @@ mod tests {
     use super::*;
 
     fn result(expression: &str) -> Result<Vec<String>, String> {
-        labels(&parse(expression)?, &exported)
-            .map(|labels| labels.unwrap_or_default().into_iter().collect())
+        labels(&parse(expression)?, &exported).map(|labels| labels.unwrap_or_default().into_iter().collect())
     }
 
     #[test]
@@ -268,7 +264,10 @@ mod tests {
             ("sum by (exophone) (exotel_up)", "by (exophone): what is aggregated has {\"account\""),
             ("histogram_quantile(0.9, exotel_up)", "without le"),
             ("exotel_up - sum by (account) (exotel_up)", "never meets"),
-            ("exotel_up and on (exophone) exotel_exophone_info", "on (exophone): not a label of the left side"),
+            (
+                "exotel_up and on (exophone) exotel_exophone_info",
+                "on (exophone): not a label of the left side",
+            ),
             ("exotel_up[1x]", "exotel_up[1x]: no duration"),
         ] {
             let found = result(expression).unwrap_err();
