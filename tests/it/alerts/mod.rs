@@ -3,6 +3,7 @@
 mod alertmanager;
 mod lint;
 mod names;
+mod outages;
 mod paging;
 mod rules;
 mod runbooks;

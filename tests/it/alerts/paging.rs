@@ -6,14 +6,14 @@ use tempfile::TempDir;
 use super::{file_name, files_of, repository};
 use crate::support::agent::{Setup, account};
 use crate::support::alerting::{Alertmanager, Receivers};
-use crate::support::fake::{Fake, Reply};
+use crate::support::fake::{Fake, Health, Reply};
 use crate::support::prometheus::Prometheus;
 use crate::support::tools::Version;
 use crate::support::{ensure, eventually, note, secs};
 
 /// The rules with every `for` of 3 s, every `keep_firing_for` of 1 s, and 3 s for the age of a scrape. Only
 /// `ExotelExporterAbsent` keeps its own: a Prometheus that has just started has seen nothing for 5 s.
-fn hurried_rules() -> TempDir {
+pub(super) fn hurried_rules() -> TempDir {
     let folder = TempDir::new().unwrap();
     for path in files_of("alerts/rules", ".rules.yml") {
         let mut alert = String::new();
@@ -75,6 +75,7 @@ fn faults_are_told(version: Version) {
 
     // One key is revoked; at the other account only the list of calls fails.
     acme.twist(refusing(401));
+    acme.set_health(Health::Refused);
     beta.twist(refusing(503));
     agent.scrape_until(secs(30), "the key is refused", |scrape| {
         let ok = scrape.metric("exotel_api_auth_ok").label("account", "acme");
@@ -120,6 +121,7 @@ fn faults_are_told(version: Version) {
 
     // The key works again.
     acme.behave();
+    acme.set_health(Health::Active);
     eventually(secs(60), "PagerDuty hears that it is over", || {
         let over = receivers.got("pagerduty", "OVER: Exotel refuses the API key of acme");
         ensure(over.iter().any(|message| message.json()["event_action"] == "resolve"), || format!("{over:?}"))
