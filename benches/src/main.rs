@@ -12,6 +12,8 @@ mod ours;
 mod postgres;
 mod scrape;
 mod sqlite;
+mod webhooks;
+mod wrk;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,6 +67,17 @@ enum Part {
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
+    /// Callbacks of calls and the largest heartbeat, over HTTP
+    Webhooks {
+        /// The release binary
+        #[arg(long)]
+        binary: PathBuf,
+        /// `wrk/callbacks.lua`
+        #[arg(long)]
+        script: PathBuf,
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -79,6 +92,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Part::Profile { stored, pages } => growth::profile(&folder, stored, pages)?,
         Part::Growth { binary, calls } => growth::run(&folder, &binary, &calls)?,
         Part::Scrape { binary, node, rounds } => scrape::run(&folder, &binary, &node, rounds)?,
+        Part::Webhooks { binary, script, rounds } => webhooks::run(&folder, &binary, &script, rounds)?,
     };
     println!("\nLoad at the end: {}\n", machine::load()?);
     let missed = verdicts.print();
