@@ -19,6 +19,9 @@ use crate::machine::{Usage, usage};
 /// Longer than any start may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The secret of the account's webhooks; of no use to anybody.
+const SECRET: &str = "a-secret-for-benchmarks";
+
 /// A simulated Exotel on a free port.
 pub struct Exotel {
     /// Where it answers.
@@ -65,6 +68,7 @@ impl Setup {
                 "base_url": exotel.base,
                 "rate_limits": {"voice": 200},
                 "background_share": 1,
+                "webhook_secrets": [SECRET],
             }],
             "store": {"path": store},
             "web": {"listen": [address.to_string()]},
@@ -78,6 +82,11 @@ impl Setup {
     /// Where the metrics are.
     pub fn url(&self) -> String {
         format!("http://{}/metrics", self.address)
+    }
+
+    /// Where webhooks of a kind go.
+    pub fn webhook(&self, kind: &str) -> String {
+        format!("http://{}/webhooks/exampleacct1/{SECRET}/{kind}", self.address)
     }
 
     /// Starts the binary and asks for a scrape every millisecond until one comes.

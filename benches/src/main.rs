@@ -13,6 +13,8 @@ mod ours;
 mod postgres;
 mod scrape;
 mod sqlite;
+mod webhooks;
+mod wrk;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -75,6 +77,17 @@ enum Part {
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
+    /// Callbacks of calls and the largest heartbeat, over HTTP
+    Webhooks {
+        /// The release binary
+        #[arg(long)]
+        binary: PathBuf,
+        /// `wrk/callbacks.lua`
+        #[arg(long)]
+        script: PathBuf,
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -89,6 +102,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Part::Profile { stored, pages } => growth::profile(&folder, stored, pages)?,
         Part::Growth { binary, calls, store } => growth::run(&folder, &binary, &calls, store)?,
         Part::Scrape { binary, node, rounds } => scrape::run(&folder, &binary, &node, rounds)?,
+        Part::Webhooks { binary, script, rounds } => webhooks::run(&folder, &binary, &script, rounds)?,
     };
     println!("\nLoad at the end: {}\n", machine::load()?);
     let missed = verdicts.print();

@@ -10,6 +10,7 @@ use exotel_exporter::simulator::Scenario;
 use crate::agent::{Exotel, Setup};
 use crate::figures::{Verdicts, grouped, least, median, most, table};
 use crate::machine::usage;
+use crate::wrk;
 
 /// Numbers of the account, so that there are about 1,500 series.
 const EXOPHONES: u16 = 17;
@@ -82,10 +83,11 @@ pub fn run(folder: &Path, binary: &Path, node: &Path, rounds: usize) -> anyhow::
     ];
     for _ in 0..rounds {
         for contender in &mut contenders {
-            let (rate, median, p99) = wrk(&contender.url, contender.gzip)?;
-            contender.rates.push(rate);
-            contender.median.push(median);
-            contender.p99.push(p99);
+            let gzip: &[&str] = if contender.gzip { &["-H", "Accept-Encoding: gzip"] } else { &[] };
+            let run = wrk::run(4, TURN, gzip, &contender.url, &[])?;
+            contender.rates.push(run.rate);
+            contender.median.push(run.p50);
+            contender.p99.push(run.p99);
         }
     }
     println!(
@@ -124,34 +126,4 @@ fn settled(setup: &Setup) -> anyhow::Result<String> {
         anyhow::ensure!(began.elapsed() < Duration::from_secs(30), "the numbers do not show up");
         std::thread::sleep(Duration::from_millis(100));
     }
-}
-
-/// Requests a second, and the 50th and 99th percentile in milliseconds.
-fn wrk(url: &str, gzip: bool) -> anyhow::Result<(f64, f64, f64)> {
-    let mut command = Command::new("wrk");
-    command.args(["-t1", "-c4", &format!("-d{TURN}s"), "--latency"]);
-    if gzip {
-        command.args(["-H", "Accept-Encoding: gzip"]);
-    }
-    let output = command.arg(url).output().context("wrk cannot be run")?;
-    let text = String::from_utf8(output.stdout)?;
-    anyhow::ensure!(!text.contains("Non-2xx") && !text.contains("Socket errors"), "{text}");
-    let after = |name: &str| {
-        let line = text.lines().find_map(|l| l.trim().strip_prefix(name));
-        line.map(|l| l.trim().to_owned()).with_context(|| format!("{name} in what wrk says: {text}"))
-    };
-    let rate = after("Requests/sec:")?.parse()?;
-    Ok((rate, milliseconds(&after("50%")?)?, milliseconds(&after("99%")?)?))
-}
-
-/// `812.00us`, `4.20ms`, `1.02s`.
-fn milliseconds(text: &str) -> anyhow::Result<f64> {
-    let unit = text.find(|c: char| c.is_ascii_alphabetic()).context("a unit")?;
-    let factor = match &text[unit..] {
-        "us" => 1e-3,
-        "ms" => 1.0,
-        "s" => 1e3,
-        other => anyhow::bail!("unit {other}"),
-    };
-    Ok(text[..unit].parse::<f64>()? * factor)
 }

@@ -26,7 +26,6 @@ mod missed;
 mod numbers;
 mod open;
 mod prepare;
-mod privacy;
 mod prune;
 mod read;
 mod seal;

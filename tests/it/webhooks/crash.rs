@@ -177,7 +177,7 @@ fn events_answered_200_are_counted_exactly_once_over_five_crashes() {
         ensure(shown == Some((last as u64 - 1) % 3), || format!("{last} heartbeats: {shown:?}"))
     };
     check(&agent.scrape()).unwrap();
-    assert!(events > 100.0 && messages > 100.0 && last > 20.0, "many events");
+    assert!(events > 50.0 && messages > 50.0 && last > 10.0, "many events");
     agent.process.kill_9();
     let (mut agent, scrape) = start(&setup);
     check(&scrape).unwrap();

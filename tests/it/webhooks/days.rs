@@ -51,7 +51,7 @@ async fn lost_contradicting_and_invented_callbacks_are_told_as_the_simulator_kno
         let (simulator, stop) = (simulator.clone(), stop.clone());
         async move { simulator.send_webhooks(postman, stop).await }
     });
-    sleep(hours(6)).await;
+    sleep(hours(3)).await;
     simulator.stop_traffic();
     // Callbacks change nothing of what counts.
     settled(&running, &simulator, MIDNIGHT, LegsKnown::All, hours(12)).await;

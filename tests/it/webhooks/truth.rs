@@ -40,7 +40,7 @@ fn number(value: &Value) -> f64 {
 
 #[test]
 fn callbacks_that_the_simulator_lost_are_those_counted_as_missed() {
-    let (setup, mut simulator) = setup("lossy-callbacks", 8, "calls");
+    let (setup, mut simulator) = setup("lossy-callbacks", 12, "calls");
     let mut agent = setup.start();
     let truth = traffic(&mut simulator, 20);
     let (expected, lost) =
