@@ -1,5 +1,6 @@
 //! The store against a real file: what it keeps, and what it does when file or disk are at fault.
 
+mod browse;
 mod care;
 mod damage;
 mod disk;

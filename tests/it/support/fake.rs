@@ -78,6 +78,8 @@ pub(crate) enum Health {
     Says(&'static str, &'static str),
     /// Nothing: status 500.
     Broken,
+    /// The key is refused.
+    Refused,
 }
 
 /// The running fake.
@@ -275,6 +277,7 @@ async fn exophone(
         Health::Active => ("active", "active"),
         Health::Says(incoming, outgoing) => (incoming, outgoing),
         Health::Broken => return (StatusCode::INTERNAL_SERVER_ERROR, "boom").into_response(),
+        Health::Refused => return (StatusCode::UNAUTHORIZED, "{}").into_response(),
     };
     let side = |status| json!({"status": status, "last_check_time": "2026-01-01T00:00:00Z", "alternate_exophone": null});
     let connectivity = json!({"incoming_call": side(incoming), "outgoing_call": side(outgoing)});
