@@ -25,7 +25,14 @@ LAST = of("exotel_webhook_last_received_timestamp_seconds", ACCOUNT, 'kind="sms"
 DELIVERED_SHARE = share(total(grew(SENT)), total(grew(MESSAGES)))
 FAILED_SHARE = share(total(grew(FAILED)), total(grew(MESSAGES)))
 STATUSES = [named("sent", "#37872d"), named("failed", "#e02f44"), named("failed_dnd", ORANGE), named("other", GREY)]
-FAMILIES = [named("handset", "#37872d"), named("refused", ORANGE), named("error", "#e02f44"), named("other", GREY)]
+FAMILIES = [
+    named("handset", "#37872d"),
+    named("operator", "#b877d9"),
+    named("refused", ORANGE),
+    named("dlt", "#5794f2"),
+    named("error", "#e02f44"),
+    named("other", GREY),
+]
 
 banner(
     BOARD,

@@ -21,7 +21,8 @@ UNCONFIRMED = of("exotel_webhook_calls_unconfirmed_total", ACCOUNT)
 HANDLING = of("exotel_webhook_handling_duration_seconds_bucket", PROGRAM)
 MISMATCHES = of("exotel_reconcile_mismatches_total", ACCOUNT)
 SEEN = of("exotel_reconcile_calls_total", ACCOUNT)
-EVENTS = of("exotel_call_events_total", ACCOUNT)
+RUNNING = of("exotel_call_events_total", ACCOUNT, 'event!="terminal"')
+ENDS = of("exotel_call_events_total", ACCOUNT, 'event="terminal"')
 AUDITED = "exotel_sync_audited_windows_total"
 FOUND = of("exotel_sync_audit_found_calls_total", ACCOUNT)
 LAST = "exotel_webhook_last_received_timestamp_seconds"
@@ -194,8 +195,13 @@ BOARD.line(
         8,
         series(
             "Call events",
-            "Call callbacks within an hour by event and status, once for each call: provisional, and at once.",
-            queries([("{{event}} {{status}}", total(grew(EVENTS), "event, status") + " > 0")]),
+            "Call callbacks within an hour by event, ends by status, once for each call: provisional, and at once.",
+            queries(
+                [
+                    ("{{event}}", total(grew(RUNNING), "event") + " > 0"),
+                    ("end: {{status}}", total(grew(ENDS), "status") + " > 0"),
+                ]
+            ),
             stacked=True,
         ),
     ),
