@@ -23,4 +23,5 @@ mod harness;
 mod health;
 mod isolation;
 mod simulated;
+mod status_page;
 mod webhooks;

@@ -104,6 +104,13 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
     }
 }
 
+/// `1,234.50`, `−0.07`: millionths of a unit, to the hundredth below.
+pub(super) fn money(micros: i64) -> String {
+    let hundredths = micros.unsigned_abs() / 10_000;
+    let sign = if micros < 0 { "−" } else { "" };
+    format!("{sign}{}.{:02}", Grouped(hundredths / 100), hundredths % 100)
+}
+
 /// `4.2 MB`, powers of ten.
 pub(super) fn bytes(count: u64) -> String {
     let mut value = count as f64;
@@ -183,6 +190,18 @@ mod tests {
         assert_eq!(percent(999, 1000), "&gt;99 %");
         assert_eq!(percent(1, 3), "33 %");
         assert_eq!(percent(7, 7), "100 %");
+    }
+
+    #[test]
+    fn money_has_two_places_and_its_sign() {
+        for (micros, text) in [
+            (0, "0.00"),
+            (1_234_567_890, "1,234.56"),
+            (-70_000, "−0.07"),
+            (i64::MIN, "−9,223,372,036,854.77"),
+        ] {
+            assert_eq!(money(micros), text);
+        }
     }
 
     #[test]
