@@ -362,6 +362,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn scripts_run_from_a_file_of_ours_alone() {
+        let policy = get_("/").await.header(header::CONTENT_SECURITY_POLICY).to_owned();
+        assert!(policy.contains("script-src 'self';") && !policy.contains("unsafe"), "{policy}");
+        let script = get_("/refresh.js").await;
+        assert_eq!(script.header(header::CONTENT_TYPE), "text/javascript; charset=utf-8");
+        assert_eq!(script.text(), page::REFRESH);
+    }
+
+    #[tokio::test]
     async fn head_is_answered_without_a_body() {
         for path in ["/metrics", "/", "/-/healthy"] {
             let answer = ask(web(), Method::HEAD, path, &[]).await;

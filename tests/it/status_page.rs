@@ -28,7 +28,7 @@ fn the_page_is_whole_without_a_script_and_renews_itself_with_one() {
     command.arg("demo").arg(format!("--web.listen-address=127.0.0.1:{port}"));
     let mut demo = Process::start("the demo", command);
     let url = format!("http://127.0.0.1:{port}/");
-    let phones = eventually(secs(30), "ExoPhones, an SMS and the balance are shown", || {
+    let phones = eventually(secs(30), "ExoPhones, a heartbeat, an SMS and the balance are shown", || {
         demo.must_run();
         let page = http::get(&url)?.text();
         let phones: Vec<String> = page
@@ -36,7 +36,8 @@ fn the_page_is_whole_without_a_script_and_renews_itself_with_one() {
             .skip(1)
             .filter_map(|rest| rest.split('<').next().map(str::to_owned))
             .collect();
-        let whole = !phones.is_empty() && page.contains("<dt>balance</dt>") && page.contains("SMS since");
+        let parts = ["<dt>balance</dt>", "SMS since", "by heartbeat</small>"];
+        let whole = !phones.is_empty() && parts.iter().all(|part| page.contains(part));
         if whole { Ok(phones) } else { Err(page) }
     });
 
