@@ -1,28 +1,22 @@
 //! The pictures that scrapes and the status page are made from, put together from memory alone.
 
+mod page;
+
 use std::sync::Arc;
 
 use crate::collector::health::is_fresh;
 use crate::collector::{Account, Status};
 use crate::config::PageExophones;
-use crate::exotel::Pool;
 use crate::metrics::view::{
     AccountView, BalanceView, CallbacksView, ExoPhoneView, HealthPollView, PolledNumber, Source, SyncView,
     View,
 };
-use crate::metrics::{BuildInfo, Metrics};
 use crate::model::callback::Kind;
 use crate::model::health::{HeardHeartbeat, Way};
-use crate::model::series::outcomes_of;
-use crate::model::{
-    Clock, Direction, ExoPhoneId, Family, KnownExoPhone, Outcome, RunStatus, Series, Timestamp, WallTime,
-};
+use crate::model::{ExoPhoneId, KnownExoPhone, Timestamp, WallTime};
 use crate::store::Store;
-use crate::web::status::{
-    AccountState, AccountStatus, BalanceStatus, CallCount, CallbackCount, Failure, HealthStatus,
-    HeartbeatStatus, Heartbeats, HourCount, NumberStatus, PollRound, PollStatus, PoolStatus, RunOutcome,
-    StatusSnapshot, SyncRun, SyncStatus,
-};
+
+pub(crate) use self::page::status;
 
 /// What `/metrics` shows of calls and of reading.
 pub(crate) fn view(store: Store, accounts: Vec<Arc<Account>>) -> Source {
@@ -152,199 +146,4 @@ fn sync_view(account: &Account, status: &Status) -> SyncView {
         oldest_unsettled: status.waiting.oldest_unsettled.map(instant),
         unpriced: status.waiting.unpriced,
     }
-}
-
-/// What the status page shows.
-pub(crate) fn status(
-    metrics: Arc<Metrics>,
-    store: Store,
-    accounts: Vec<Arc<Account>>,
-    clock: Clock,
-) -> Arc<dyn Fn() -> StatusSnapshot + Send + Sync> {
-    let started = clock.now();
-    Arc::new(move || {
-        let totals = store.totals();
-        StatusSnapshot {
-            now: clock.now(),
-            started,
-            build: BuildInfo::current(),
-            stored_calls: metrics.store.records("calls"),
-            store_bytes: metrics.store.file_size(),
-            accounts: accounts.iter().map(|account| account_status(account, &totals)).collect(),
-        }
-    })
-}
-
-fn account_status(account: &Account, totals: &crate::model::series::Totals) -> AccountStatus {
-    let status = account.status().clone();
-    let cycles = status.cycles(account);
-    let failing = status.sync_failing.clone().map(|since| ("sync", since));
-    let failing = failing.or_else(|| status.last_error.clone().map(|since| ("health", since)));
-    let state = match failing {
-        Some((reason, (since, message))) if cycles.all_failed => {
-            AccountState::Failing(Failure { since, reason, message })
-        }
-        _ if cycles.all_done => AccountState::Up,
-        _ => AccountState::Starting,
-    };
-    AccountStatus {
-        name: account.config.name.clone(),
-        base_url: account.config.base_url.clone(),
-        utc_offset: account.config.utc_offset,
-        state,
-        sync: account.sync.enabled.then(|| sync_status(account, &status)),
-        calls: call_counts(account, &status, totals),
-        hours: hour_counts(account, &status),
-        budget: [Pool::Voice, Pool::Exophones, Pool::Sms]
-            .into_iter()
-            .filter_map(|pool| {
-                let quota = account.client.quota(pool)?;
-                Some(PoolStatus {
-                    pool: pool.as_str(),
-                    limit: quota.per_minute,
-                    used: u32::try_from(quota.used).unwrap_or(u32::MAX),
-                    queued: u32::try_from(quota.waiting).unwrap_or(u32::MAX),
-                    remaining: quota.remaining,
-                })
-            })
-            .collect(),
-        health: health_status(account, &status),
-        callbacks: (account.sync.enabled
-            && !account.config.webhook_secrets.is_empty()
-            && account.callbacks().any())
-        .then(|| callback_count(account, totals)),
-        balance: status.balance.as_ref().map(|(read, balance)| BalanceStatus {
-            micros: balance.micros,
-            currency: balance.currency.clone().unwrap_or_else(|| account.config.currency.clone()),
-            read: *read,
-        }),
-    }
-}
-
-fn callback_count(account: &Account, totals: &crate::model::series::Totals) -> CallbackCount {
-    let [expected, missed] = [Family::CallbacksExpected, Family::CallbacksMissed]
-        .map(|family| totals.get(Series::new(account.id, family, 0, 0)));
-    CallbackCount { expected, missed }
-}
-
-/// What heartbeats say, though it be that nothing comes.
-fn heartbeats(account: &Account, status: &Status, now: Timestamp) -> Heartbeats {
-    let told = |heard: &HeardHeartbeat| HeartbeatStatus {
-        at: heard.told(),
-        status: heard.heartbeat.status.into(),
-        since: heard.since,
-    };
-    match (&status.health.heartbeat, fresh_heartbeat(account, status, now)) {
-        (_, Some(heard)) => Heartbeats::InForce(told(&heard)),
-        (Some(heard), None) => Heartbeats::Silent(told(heard)),
-        (None, None) if expects_heartbeats(account) => Heartbeats::Awaited,
-        (None, None) => Heartbeats::None,
-    }
-}
-
-fn health_status(account: &Account, status: &Status) -> HealthStatus {
-    let now = account.clock.now();
-    let numbers = number_views(account, status, now).into_iter();
-    let listed = |number: &ExoPhoneView| status.listed.as_ref().is_none_or(|ids| ids.contains(&number.id.0));
-    let numbers = numbers.filter(listed).map(|number| {
-        let polled = number.polled.filter(|polled| polled.fresh).map(|polled| polled.health);
-        NumberStatus {
-            label: number.label,
-            poll: Way::ALL.map(|way| polled.map(|p| (p.reachability.state(way), p.since(way)))),
-            push: number.affected,
-        }
-    });
-    HealthStatus {
-        poll: account.heartbeat.enabled.then(|| PollStatus {
-            interval: account.heartbeat.interval,
-            last: status.health.last_check.as_ref().map(|check| PollRound {
-                at: check.at,
-                verdict: check.verdict,
-                error: check.error.clone(),
-            }),
-        }),
-        heartbeat: heartbeats(account, status, now),
-        numbers: numbers.collect(),
-    }
-}
-
-fn sync_status(account: &Account, status: &Status) -> SyncStatus {
-    SyncStatus {
-        interval: account.sync.interval,
-        watermark: status.watermark,
-        head: status.head,
-        running_since: status.running_since,
-        last_run: status.last_run.as_ref().and_then(|run| {
-            let ended = run.ended?;
-            Some(SyncRun {
-                ended: Timestamp(ended),
-                took: status.last_duration.unwrap_or_default(),
-                outcome: match run.status {
-                    RunStatus::Failed => RunOutcome::Failure,
-                    _ if run.set_aside > 0 => RunOutcome::Partial,
-                    _ => RunOutcome::Success,
-                },
-                new: run.new,
-                updated: run.stored.saturating_sub(run.new),
-                unchanged: run.rows.saturating_sub(run.stored + run.set_aside),
-                rejected: run.set_aside,
-                error: run.error.clone(),
-            })
-        }),
-        unsettled: status.waiting.unsettled,
-        unpriced: status.waiting.unpriced,
-        set_aside: status.waiting.set_aside,
-    }
-}
-
-/// Counted calls by direction and outcome: since the first start, and of today's hours.
-fn call_counts(account: &Account, status: &Status, totals: &crate::model::series::Totals) -> Vec<CallCount> {
-    let today = u32::try_from(account.wall_now().0.max(0) / 86_400 * 24).unwrap_or(0);
-    let ids = || {
-        let known = status.exophones.iter().map(|phone| ExoPhoneId(phone.id));
-        known.chain([ExoPhoneId::UNKNOWN, ExoPhoneId::OVERFLOW])
-    };
-    let mut counts = Vec::new();
-    for direction in Direction::ALL {
-        for outcome in outcomes_of(*direction) {
-            let total = ids()
-                .map(|exophone| {
-                    totals.get(Series {
-                        account: account.id,
-                        family: Family::Outcomes,
-                        exophone,
-                        a: direction.code(),
-                        b: outcome.code(),
-                    })
-                })
-                .sum();
-            let so_far: i64 = status
-                .hours
-                .iter()
-                .filter(|(hour, of, _)| *hour >= today && of == direction)
-                .map(|(_, _, hour)| hour.outcomes[usize::from(outcome.code())])
-                .sum();
-            let today = u64::try_from(so_far).unwrap_or(0);
-            if total > 0 || today > 0 {
-                counts.push(CallCount { direction: *direction, outcome: *outcome, today, total });
-            }
-        }
-    }
-    counts
-}
-
-fn hour_counts(account: &Account, status: &Status) -> Vec<HourCount> {
-    let last = u32::try_from(account.wall_now().0.max(0) / 3600).unwrap_or(0);
-    (last.saturating_sub(23)..=last)
-        .map(|hour| {
-            let of_hour = || status.hours.iter().filter(move |(h, ..)| *h == hour).map(|(_, _, t)| t);
-            let answered = usize::from(Outcome::Answered.code());
-            HourCount {
-                start: WallTime(i64::from(hour) * 3600).to_timestamp(account.config.utc_offset),
-                calls: u64::try_from(of_hour().map(crate::model::HourTotals::calls).sum::<i64>())
-                    .unwrap_or(0),
-                answered: u64::try_from(of_hour().map(|t| t.outcomes[answered]).sum::<i64>()).unwrap_or(0),
-            }
-        })
-        .collect()
 }

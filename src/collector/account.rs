@@ -14,6 +14,7 @@ use super::plan::Settings;
 use crate::config;
 use crate::exotel::{Balance, CallsPage, CallsQuery, Client, Error, Priority};
 use crate::ingest::{Context, Summary};
+use crate::model::callback::Kind;
 use crate::model::health::{HealthCheck, HeardHeartbeat, KnownHealth, NumberHealth};
 use crate::model::{
     AccountId, AccountRow, Clock, Directory, KnownExoPhone, Observation, Sid, SyncRun, Timestamp, WallTime,
@@ -140,6 +141,8 @@ pub struct Status {
     pub overflowed: u64,
     /// The balance as last read, and when; none where it is not read, or was not yet.
     pub balance: Option<(Timestamp, Balance)>,
+    /// When a callback of each kind last came and said something new.
+    pub last_callbacks: BTreeMap<Kind, Timestamp>,
     /// The last failure, in words.
     pub last_error: Option<(Timestamp, String)>,
 }

@@ -65,6 +65,7 @@ impl Receiver {
             metrics.add_account(name);
             let expected = account.config.expected_webhooks.iter().filter_map(|word| Kind::from_word(word));
             let seen = account.store.received(account.id).await?;
+            account.status().last_callbacks.extend(seen.iter().copied());
             for kind in expected.chain(seen.into_iter().map(|(kind, _)| kind)) {
                 metrics.received(name, kind, now);
             }
@@ -79,6 +80,7 @@ impl Receiver {
         // The store has logged and counted what went wrong.
         let taken = dispatch(account, kind, told, received).await.map_err(|_| NotKept)?;
         if is_known && taken == Taken::Accepted {
+            account.status().last_callbacks.insert(kind, received);
             self.note(account, kind, received).await;
         }
         Ok(taken)

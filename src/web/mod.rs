@@ -6,6 +6,7 @@
 //! | `GET /` | status page |
 //! | `GET /docs` | what every metric means |
 //! | `GET /style.css` | style of both pages |
+//! | `GET /refresh.js` | keeps the status page up to date |
 //! | `GET /-/healthy` | 200 as long as the process serves |
 //! | `GET /-/ready` | 200 when the store is open and the listeners are bound, else 503 |
 //! | `POST /-/reload`, `PUT` too | applies the configuration anew; 403 without `--web.enable-lifecycle` |
@@ -45,9 +46,10 @@ pub use self::server::{ActivationError, BindError, Listeners, Sites, activated, 
 /// Bytes of a request's body; no route here needs more.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// Nothing but our own style and the mark in the tab is loaded, and nobody frames the page.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; \
-    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Nothing but our own style, our own script, what that asks of us and the mark in the tab is loaded, and
+/// nobody frames the page.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
+    connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What the server needs to answer.
 #[derive(Clone)]
@@ -104,7 +106,7 @@ pub fn check_telemetry_path(path: &str) -> Result<(), String> {
     if !path.starts_with('/') || path.len() < 2 || !path.bytes().all(plain) {
         return Err("expected an absolute path of letters, digits and -_.~/, such as /metrics".to_owned());
     }
-    let taken = ["/docs", "/style.css"].contains(&path)
+    let taken = ["/docs", "/style.css", "/refresh.js"].contains(&path)
         || ["/-/", "/api/", "/webhooks/"].iter().any(|prefix| path.starts_with(prefix));
     if taken { Err("another page lives at this path".to_owned()) } else { Ok(()) }
 }
@@ -123,7 +125,8 @@ impl Web {
             )
             .route("/", get(status_page))
             .route("/docs", get(docs_page))
-            .route("/style.css", get(style))
+            .route("/style.css", get(|| async { asset("text/css; charset=utf-8", page::STYLE) }))
+            .route("/refresh.js", get(|| async { asset("text/javascript; charset=utf-8", page::REFRESH) }))
             .layer(CompressionLayer::new().quality(CompressionLevel::Fastest));
         // What does not exist is guarded too, so that nobody learns from outside what does.
         let mut guarded = long
@@ -172,10 +175,8 @@ async fn docs_page(State(web): State<Arc<Web>>) -> Html<String> {
 }
 
 /// The pages ask for it with the version, so it may be kept for a day.
-async fn style() -> impl IntoResponse {
-    let headers =
-        [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=86400")];
-    (headers, page::STYLE)
+fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=86400")], text)
 }
 
 async fn ready(State(web): State<Arc<Web>>) -> (StatusCode, &'static str) {
@@ -301,7 +302,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_long_is_compressed_for_who_can_read_it() {
         let gzip = (header::ACCEPT_ENCODING, "gzip");
-        for path in ["/metrics", "/", "/docs", "/style.css"] {
+        for path in ["/metrics", "/", "/docs", "/style.css", "/refresh.js"] {
             let answer = ask(web(), Method::GET, path, std::slice::from_ref(&gzip)).await;
             assert_eq!(answer.header(header::CONTENT_ENCODING), "gzip", "{path}");
             assert_eq!(answer.body[..2], [0x1f, 0x8b], "{path}");
@@ -362,6 +363,15 @@ mod tests {
             assert!(answer.header(header::ALLOW).contains(allow), "{path}");
             assert!(answer.text().contains("Allow"), "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn scripts_run_from_a_file_of_ours_alone() {
+        let policy = get_("/").await.header(header::CONTENT_SECURITY_POLICY).to_owned();
+        assert!(policy.contains("script-src 'self';") && !policy.contains("unsafe"), "{policy}");
+        let script = get_("/refresh.js").await;
+        assert_eq!(script.header(header::CONTENT_TYPE), "text/javascript; charset=utf-8");
+        assert_eq!(script.text(), page::REFRESH);
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::metrics::BuildInfo;
+use crate::model::callback::{Kind, SmsStatus};
 use crate::model::health::{State, Verdict};
 use crate::model::{Direction, Outcome, Timestamp, UtcOffset};
 
@@ -37,33 +38,48 @@ pub struct AccountStatus {
     pub state: AccountState,
     /// Reading of calls; none when it is disabled.
     pub sync: Option<SyncStatus>,
-    /// Counted calls, one entry for each direction and outcome that occurred.
+    /// Calls, one entry for each direction and outcome that occurred.
     pub calls: Vec<CallCount>,
+    /// Those of today that began before the first start: they are shown, and counted in no metric.
+    pub history_today: u64,
     /// Calls by hour of their start, oldest first, the running hour last; at most 48 are drawn.
     pub hours: Vec<HourCount>,
     /// Request budget, one entry for each pool in use.
     pub budget: Vec<PoolStatus>,
     /// Health of its ExoPhones.
     pub health: HealthStatus,
-    /// Callbacks about calls; none where none is expected.
-    pub callbacks: Option<CallbackCount>,
-    /// The balance last read; none before that, and where it is not read.
+    /// Callbacks; none for an account that takes none.
+    pub callbacks: Option<CallbacksStatus>,
+    /// Messages that ended since the first start, by final status; empty where none ever did.
+    pub messages: Vec<(SmsStatus, u64)>,
+    /// The balance as last read; none where it is not read, or was not yet.
     pub balance: Option<BalanceStatus>,
+    /// The last request that failed, of whatever kind, and why; holds no secret and no number.
+    pub last_error: Option<(Timestamp, String)>,
 }
 
-/// Callbacks about calls since the first start.
+/// Callbacks of one account.
+#[derive(Clone, Debug)]
+pub struct CallbacksStatus {
+    /// Each kind that is expected or came, and when the last one came; none while none did.
+    pub last: Vec<(Kind, Option<Timestamp>)>,
+    /// Callbacks about calls; none where none are expected.
+    pub calls: Option<CallbackLoss>,
+}
+
+/// Whether callbacks come for the calls that should bring one.
 #[derive(Clone, Copy, Debug)]
-pub struct CallbackCount {
-    /// Counted calls that one should have announced.
+pub struct CallbackLoss {
+    /// Counted calls for which one is expected, since the first start.
     pub expected: u64,
-    /// Those of them of which none came in time.
+    /// Those of them whose callback never came.
     pub missed: u64,
 }
 
-/// The money of an account.
+/// Balance of one account.
 #[derive(Clone, Debug)]
 pub struct BalanceStatus {
-    /// In millionths of the currency unit; may be below 0.
+    /// In millionths of the currency's unit; may be below 0.
     pub micros: i64,
     /// `INR`.
     pub currency: String,
@@ -76,8 +92,10 @@ pub struct BalanceStatus {
 pub struct HealthStatus {
     /// Polls; none when they are off.
     pub poll: Option<PollStatus>,
-    /// What heartbeats say.
-    pub heartbeat: Heartbeats,
+    /// The heartbeat in force; none where none came, or it is too old.
+    pub heartbeat: Option<HeartbeatStatus>,
+    /// How often heartbeats should come; none where none are expected.
+    pub heartbeat_every: Option<Duration>,
     /// Every known ExoPhone.
     pub numbers: Vec<NumberStatus>,
 }
@@ -100,19 +118,6 @@ pub struct PollRound {
     pub verdict: Verdict,
     /// What went wrong, or is not known; holds no secret and no number.
     pub error: Option<String>,
-}
-
-/// What heartbeats say.
-#[derive(Clone, Copy, Debug)]
-pub enum Heartbeats {
-    /// None came, and none is expected.
-    None,
-    /// None came, though they are expected.
-    Awaited,
-    /// The last is too old to say how things are.
-    Silent(HeartbeatStatus),
-    /// The last is in force.
-    InForce(HeartbeatStatus),
 }
 
 /// A heartbeat.
@@ -212,16 +217,16 @@ pub enum RunOutcome {
     Failure,
 }
 
-/// Counted calls of one direction and outcome.
+/// Calls of one direction and outcome.
 #[derive(Clone, Copy, Debug)]
 pub struct CallCount {
     /// Direction.
     pub direction: Direction,
     /// Outcome.
     pub outcome: Outcome,
-    /// Started since midnight on Exotel's clock.
+    /// Started since midnight on Exotel's clock, whether counted or history.
     pub today: u64,
-    /// Since the first start.
+    /// Counted since the first start.
     pub total: u64,
 }
 
@@ -234,6 +239,10 @@ pub struct HourCount {
     pub calls: u64,
     /// Those of them that were answered.
     pub answered: u64,
+    /// Those that did not come about: failed, or not connected.
+    pub failed: u64,
+    /// Those of which it is not known.
+    pub unknown: u64,
 }
 
 /// Use of one of Exotel's request limits.

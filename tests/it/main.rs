@@ -25,4 +25,5 @@ mod harness;
 mod health;
 mod isolation;
 mod simulated;
+mod status_page;
 mod webhooks;

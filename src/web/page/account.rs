@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::text::{At, Escaped, Grouped, Money, ago, duration, percent};
-use super::{Page, chart, health};
+use super::text::{At, Escaped, Grouped, ago, duration, money, percent};
+use super::{Page, chart, health, told};
 use crate::model::{Direction, Outcome, Timestamp};
 use crate::web::status::{AccountState, AccountStatus, CallCount, PoolStatus, RunOutcome, SyncStatus};
 
@@ -32,21 +32,24 @@ pub(super) fn write(page: &mut Page, id: usize, account: &AccountStatus, now: Ti
         ));
     }
     tiles(page, account, now);
+    health::write(page, id, account, now);
     page.text(
         "<h3>Calls by hour <span class=\"key answered\">answered</span> \
-         <span class=\"key unanswered\">not answered</span></h3>\n",
+         <span class=\"key unanswered\">not answered</span> <span class=\"key failed\">failed</span> \
+         <span class=\"key unknown\">unknown</span></h3>\n",
     );
     chart::write(&mut page.0, id, &account.hours, account.utc_offset);
-    page.text("<div class=\"columns\">\n<div>\n<h3>Counted calls by outcome</h3>\n");
-    outcomes(page, &account.calls);
+    page.text("<div class=\"columns\">\n<div>\n<h3>Calls today by outcome</h3>\n");
+    outcomes(page, id, account);
+    told::write(page, account, now);
     page.text("</div>\n<div>\n<h3>Last sync</h3>\n");
     match &account.sync {
         Some(sync) => last_run(page, sync, account, now),
         None => page.text("<p class=\"quiet\">Reading of calls is switched off.</p>\n"),
     }
+    last_error(page, account, now);
     page.text("<h3>Request budget</h3>\n");
     budget(page, &account.budget);
-    health::write(page, account, now);
     page.text("</div>\n</div>\n</section>\n");
 }
 
@@ -59,31 +62,34 @@ fn tiles(page: &mut Page, account: &AccountStatus, now: Timestamp) {
     let today = sum(calls, |c| c.today);
     let answered = sum(calls, |c| if c.outcome == Outcome::Answered { c.today } else { 0 });
     let known = sum(calls, |c| if c.outcome == Outcome::Unknown { 0 } else { c.today });
+    let at = |time| At { time, now, offset: account.utc_offset };
     page.text("<dl class=\"tiles\">\n");
-    let total = format!("{} in all", Grouped(sum(calls, |c| c.total)));
+    let total = format!("{} counted since the first start", Grouped(sum(calls, |c| c.total)));
     tile(page, "calls today", &Grouped(today).to_string(), &total);
-    tile(page, "answered today", &percent(answered, known), &format!("{} calls", Grouped(answered)));
+    let share = format!("{} of {} known", Grouped(answered), Grouped(known));
+    tile(page, "answered today", &percent(answered, known), &share);
+    if let Some(loss) = account.callbacks.as_ref().and_then(|callbacks| callbacks.calls) {
+        let note = format!("{} of {} expected", Grouped(loss.missed), Grouped(loss.expected));
+        tile(page, "callbacks missed", &percent(loss.missed, loss.expected), &note);
+    }
+    if let Some(balance) = &account.balance {
+        let value =
+            format!("{} <span class=\"unit\">{}</span>", money(balance.micros), Escaped(&balance.currency));
+        tile(page, "balance", &value, &format!("read {}", ago(now, balance.read)));
+    }
     if let Some(sync) = &account.sync {
-        let at = |time: Option<Timestamp>| match time {
-            Some(time) => (At { time, now, offset: account.utc_offset }.to_string(), ago(now, time)),
+        let edge = |time: Option<Timestamp>| match time {
+            Some(time) => (at(time).to_string(), ago(now, time)),
             None => ("–".to_owned(), "not yet known".to_owned()),
         };
-        let (time, age) = at(sync.head);
-        tile(page, "read up to", &time, &age);
-        let (time, age) = at(sync.watermark);
-        tile(page, "final up to", &time, &age);
+        let (time, age) = edge(sync.head);
+        tile(page, "calls read up to", &time, &age);
+        let (time, age) = edge(sync.watermark);
+        tile(page, "calls final up to", &time, &age);
         let unpriced = format!("{} without price", Grouped(sync.unpriced));
         tile(page, "not yet counted", &Grouped(sync.unsettled).to_string(), &unpriced);
         let (value, note) = (Grouped(sync.set_aside).to_string(), "could not be read");
         tile(page, "rows set aside", &value, if sync.set_aside == 0 { "all could be read" } else { note });
-    }
-    if let Some(callbacks) = &account.callbacks {
-        let expected = format!("of {} expected", Grouped(callbacks.expected));
-        tile(page, "missed callbacks", &Grouped(callbacks.missed).to_string(), &expected);
-    }
-    if let Some(balance) = &account.balance {
-        let note = format!("{}, {}", Escaped(&balance.currency), ago(now, balance.read));
-        tile(page, "balance", &Money(balance.micros).to_string(), &note);
     }
     page.text("</dl>\n");
 }
@@ -93,39 +99,52 @@ fn tile(page: &mut Page, name: &str, value: &str, note: &str) {
     page.put(format_args!("<div><dt>{name}</dt><dd>{value}<small>{note}</small></dd></div>\n"));
 }
 
-/// Outcomes as rows, directions as columns; today's figure above the total.
-fn outcomes(page: &mut Page, calls: &[CallCount]) {
-    let seen: Vec<&CallCount> = calls.iter().filter(|c| c.total > 0 || c.today > 0).collect();
+/// Outcomes as rows; today's figures by direction, their share, and beside them what metrics have counted.
+fn outcomes(page: &mut Page, id: usize, account: &AccountStatus) {
+    let seen: Vec<&CallCount> = account.calls.iter().filter(|c| c.total > 0 || c.today > 0).collect();
     if seen.is_empty() {
         page.text("<p class=\"quiet\">None yet.</p>\n");
         return;
     }
     let directions: BTreeSet<Direction> = seen.iter().map(|c| c.direction).collect();
     let outcomes: BTreeSet<Outcome> = seen.iter().map(|c| c.outcome).collect();
-    page.text("<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-label=\"Counted calls by outcome\"><table>\n<thead><tr><th scope=\"col\">outcome</th>");
+    let all = sum(&account.calls, |c| c.today);
+    page.put(format_args!(
+        "<div class=\"wide\" id=\"outcomes{id}\" role=\"region\" tabindex=\"0\" \
+         aria-label=\"Calls today by outcome\"><table>\n<thead><tr><th scope=\"col\">outcome</th>"
+    ));
     for direction in &directions {
-        page.put(format_args!("<th scope=\"col\" class=\"n\">{}</th>", direction.as_str()));
+        page.put(format_args!("<th scope=\"col\" class=\"n\">{}</th>", direction.as_str().replace('-', " ")));
     }
-    page.text("</tr></thead>\n<tbody>\n");
+    page.text(
+        "<th scope=\"col\" class=\"n\">share</th><th scope=\"col\" class=\"n\">counted</th>\
+         </tr></thead>\n<tbody>\n",
+    );
     for outcome in outcomes {
         page.put(format_args!("<tr><th scope=\"row\">{}</th>", outcome.as_str().replace('_', " ")));
+        let here = || seen.iter().copied().filter(move |c| c.outcome == outcome);
         for direction in &directions {
-            let here = seen.iter().filter(|c| c.outcome == outcome && c.direction == *direction);
-            let (today, total) = here.fold((0, 0), |(today, total): (u64, u64), c| {
-                (today.saturating_add(c.today), total.saturating_add(c.total))
-            });
-            match total {
+            match here().filter(|c| c.direction == *direction).map(|c| c.today).fold(0, u64::saturating_add) {
                 0 => page.text("<td class=\"n quiet\">–</td>"),
-                _ => page.put(format_args!(
-                    "<td class=\"n\">{}<small>of {}</small></td>",
-                    Grouped(today),
-                    Grouped(total)
-                )),
+                today => page.put(format_args!("<td class=\"n\">{}</td>", Grouped(today))),
             }
         }
-        page.text("</tr>\n");
+        page.put(format_args!(
+            "<td class=\"n\">{}</td><td class=\"n quiet\">{}</td></tr>\n",
+            percent(here().map(|c| c.today).fold(0, u64::saturating_add), all),
+            Grouped(here().map(|c| c.total).fold(0, u64::saturating_add))
+        ));
     }
-    page.text("</tbody></table></div>\n<p class=\"quiet\">Today, of all since the first start.</p>\n");
+    page.text(
+        "</tbody></table></div>\n<p class=\"quiet\">Counted: what the metrics count, since the first start.</p>\n",
+    );
+    if account.history_today > 0 {
+        page.put(format_args!(
+            "<p class=\"quiet\">{} of today&#39;s calls began before the first start: they are shown here \
+             and in the chart, and counted in no metric.</p>\n",
+            Grouped(account.history_today)
+        ));
+    }
 }
 
 fn last_run(page: &mut Page, sync: &SyncStatus, account: &AccountStatus, now: Timestamp) {
@@ -162,6 +181,20 @@ fn last_run(page: &mut Page, sync: &SyncStatus, account: &AccountStatus, now: Ti
         page.put(format_args!("<div><dt>error</dt><dd>{}</dd></div>\n", Escaped(error)));
     }
     page.text("</dl>\n");
+}
+
+/// The last failed request, unless the head of the account tells it already.
+fn last_error(page: &mut Page, account: &AccountStatus, now: Timestamp) {
+    let Some((time, message)) = account.last_error.as_ref() else { return };
+    if matches!(account.state, AccountState::Failing(_)) {
+        return;
+    }
+    page.put(format_args!(
+        "<h3>Last failed request</h3>\n<p class=\"small\">{} ({}): {}</p>\n",
+        At { time: *time, now, offset: account.utc_offset },
+        ago(now, *time),
+        Escaped(message)
+    ));
 }
 
 fn budget(page: &mut Page, pools: &[PoolStatus]) {

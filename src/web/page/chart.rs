@@ -51,7 +51,7 @@ pub(super) fn write(out: &mut String, id: usize, hours: &[HourCount], offset: Ut
         push(out, format_args!("<span>{}</span>", if named { &clock } else { "" }));
     }
     out.push_str("</div>\n</div>\n");
-    table(out, hours, offset);
+    table(out, id, hours, offset);
 }
 
 /// The next round figure, even and at least 4, so that its half is a whole one.
@@ -72,13 +72,27 @@ fn short(figure: u64) -> String {
     }
 }
 
+/// What became of the calls of an hour, in the order in which they are stacked.
+fn parts(hour: &HourCount) -> [(&'static str, u64); 4] {
+    let known = hour.answered.saturating_add(hour.failed).saturating_add(hour.unknown);
+    [
+        ("answered", hour.answered),
+        ("unanswered", hour.calls.saturating_sub(known)),
+        ("failed", hour.failed),
+        ("unknown", hour.unknown),
+    ]
+}
+
 /// One hour: answered calls below, the others on top of them.
 fn bar(out: &mut String, x: usize, hour: &HourCount, top: u64, offset: UtcOffset) {
     let tall = |count: u64| HEIGHT as f64 * count.min(top) as f64 / top as f64;
-    let (all, answered) = (tall(hour.calls), tall(hour.answered.min(hour.calls)));
     push(out, format_args!("<g><title>{}</title>", one_in_words(hour, offset)));
     let left = x + (SLOT - BAR) / 2;
-    for (class, from, to) in [("answered", 0.0, answered), ("unanswered", answered, all)] {
+    let mut below = 0_u64;
+    for (class, count) in parts(hour) {
+        let from = tall(below);
+        below = below.saturating_add(count).min(hour.calls);
+        let to = tall(below);
         if to > from {
             push(
                 out,
@@ -101,8 +115,16 @@ fn clock(hour: &HourCount, offset: UtcOffset) -> String {
 }
 
 fn one_in_words(hour: &HourCount, offset: UtcOffset) -> String {
-    let clock = clock(hour, offset);
-    format!("From {clock}: {} calls, {} answered", Grouped(hour.calls), Grouped(hour.answered))
+    let [(_, answered), (_, unanswered), (_, failed), (_, unknown)] = parts(hour);
+    format!(
+        "From {}: {} calls, {} answered, {} not answered, {} failed, {} unknown",
+        clock(hour, offset),
+        Grouped(hour.calls),
+        Grouped(answered),
+        Grouped(unanswered),
+        Grouped(failed),
+        Grouped(unknown)
+    )
 }
 
 fn in_words(hours: &[HourCount], offset: UtcOffset) -> String {
@@ -121,21 +143,35 @@ fn in_words(hours: &[HourCount], offset: UtcOffset) -> String {
     )
 }
 
-fn table(out: &mut String, hours: &[HourCount], offset: UtcOffset) {
-    out.push_str(
-        "<details><summary>The figures</summary>\n<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-label=\"Calls by hour\"><table>\n<thead><tr>\
-         <th scope=\"col\">hour from</th><th scope=\"col\" class=\"n\">calls</th>\
-         <th scope=\"col\" class=\"n\">answered</th></tr></thead>\n<tbody>\n",
+fn table(out: &mut String, id: usize, hours: &[HourCount], offset: UtcOffset) {
+    push(
+        out,
+        format_args!(
+            "<details id=\"hours{id}\"><summary id=\"hours{id}-summary\">The figures</summary>\n\
+             <div class=\"wide\" id=\"hours{id}-table\" role=\"region\" tabindex=\"0\" \
+             aria-label=\"Calls by hour\"><table>\n<thead><tr><th scope=\"col\">hour from</th>"
+        ),
     );
+    for name in ["calls", "answered", "share", "not answered", "failed", "unknown"] {
+        push(out, format_args!("<th scope=\"col\" class=\"n\">{name}</th>"));
+    }
+    out.push_str("</tr></thead>\n<tbody>\n");
     for hour in hours.iter().rev() {
         let wall = hour.start.to_wall(offset).to_string();
+        let [(_, answered), (_, unanswered), (_, failed), (_, unknown)] = parts(hour);
         push(
             out,
             format_args!(
-                "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n",
+                "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+                 <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+                 <td class=\"n\">{}</td></tr>\n",
                 wall.get(..16).unwrap_or(&wall),
                 Grouped(hour.calls),
-                Grouped(hour.answered)
+                Grouped(answered),
+                percent(answered, hour.calls.saturating_sub(unknown)),
+                Grouped(unanswered),
+                Grouped(failed),
+                Grouped(unknown)
             ),
         );
     }
@@ -158,6 +194,8 @@ mod tests {
             start: Timestamp(first + 3600 * at as i64),
             calls: *calls,
             answered: *answered,
+            failed: 0,
+            unknown: 0,
         };
         counts.iter().enumerate().map(hour).collect()
     }
@@ -173,13 +211,36 @@ mod tests {
         let out = drawn(&[(10, 5), (40, 30), (0, 0)]);
         assert!(
             out.contains(
-                "50 calls in 3 hours, 70 % of them answered. Busiest hour: from 01:00: 40 calls, 30 answered."
+                "50 calls in 3 hours, 70 % of them answered. Busiest hour: from 01:00: 40 calls, 30 answered, \
+                 10 not answered, 0 failed, 0 unknown."
             ),
             "{out}"
         );
         assert!(out.contains("<th scope=\"row\">2026-03-02 01:00</th><td class=\"n\">40</td>"), "{out}");
         assert_eq!(out.matches("class=\"answered\"").count(), 2);
         assert_eq!(out.matches("class=\"unanswered\"").count(), 2);
+    }
+
+    #[test]
+    fn every_call_of_an_hour_is_drawn_once() {
+        let mut hours = hours(&[(100, 40)]);
+        (hours[0].failed, hours[0].unknown) = (25, 5);
+        let mut out = String::new();
+        write(&mut out, 0, &hours, UtcOffset::default());
+        for (class, y, height) in [
+            ("answered", "60.00", "40.00"),
+            ("unanswered", "30.00", "30.00"),
+            ("failed", "5.00", "25.00"),
+            ("unknown", "0.00", "5.00"),
+        ] {
+            let bar =
+                format!("<rect class=\"{class}\" x=\"14\" y=\"{y}\" width=\"72\" height=\"{height}\"/>");
+            assert!(out.contains(&bar), "{bar}\n{out}");
+        }
+        assert!(
+            out.contains("<td class=\"n\">42 %</td><td class=\"n\">30</td>"),
+            "unknown ones have no share: {out}"
+        );
     }
 
     #[test]

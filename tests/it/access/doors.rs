@@ -28,6 +28,7 @@ fn every_path_asks_for_what_guards_it_and_for_nothing_else() {
         ("/", "GET", 401, 200, 401),
         ("/docs", "GET", 401, 200, 401),
         ("/style.css", "GET", 401, 200, 401),
+        ("/refresh.js", "GET", 401, 200, 401),
         ("/-/reload", "POST", 401, 403, 401),
         ("/nowhere", "GET", 401, 404, 401),
         ("/metrics", "DELETE", 401, 405, 401),
