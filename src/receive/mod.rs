@@ -45,12 +45,17 @@ impl Receiver {
         self.accounts.iter().map(|account| entrance(&account.config)).collect()
     }
 
-    /// Where the door brings what it let in.
+    /// Where the door brings what it let in. What was brought is seen to its end though the sender hangs up or
+    /// is not answered in time: the store would have it, and what is shown would not.
     pub fn sink(self: &Arc<Self>) -> Sink {
         let receiver = Arc::clone(self);
         Arc::new(move |delivery| {
             let receiver = Arc::clone(&receiver);
-            Box::pin(async move { receiver.take(delivery).await })
+            Box::pin(async move {
+                let taking = tokio::spawn(async move { receiver.take(delivery).await });
+                // A panic in it was logged; nothing is known of the callback then.
+                taking.await.unwrap_or(Err(NotKept))
+            })
         })
     }
 

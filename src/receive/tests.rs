@@ -1,6 +1,7 @@
 //! What the receiver stores, and what it shows after a restart.
 
 use std::path::Path;
+use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 
@@ -9,7 +10,7 @@ use crate::app::App;
 use crate::config::{Config, Secret};
 use crate::exotel::{Transport, TransportOptions};
 use crate::model::Clock;
-use crate::model::callback::Unknown;
+use crate::model::callback::{Heartbeat, HeartbeatStatus, Unknown};
 use crate::store::tests::folder;
 
 const NOW: Timestamp = Timestamp(1_772_457_400);
@@ -90,4 +91,29 @@ async fn that_a_kind_came_is_written_down_once_a_minute_and_shown_after_a_restar
     let seen =
         r#"exotel_webhook_last_received_timestamp_seconds{account="acme",kind="heartbeat"} 1772457400"#;
     assert_eq!(last_received(&again), [seen, expected]);
+}
+
+#[tokio::test]
+async fn what_a_sender_does_not_wait_for_is_taken_in_all_the_same() {
+    let folder = folder();
+    let app = agent(folder.path()).await;
+    let receiver = receiver(&app);
+    let acme = Arc::clone(&receiver.accounts[0]);
+    let heartbeat = Heartbeat {
+        at: NOW,
+        status: HeartbeatStatus::Warning,
+        incoming: vec!["number1".to_owned()],
+        outgoing: Vec::new(),
+        content: 1,
+    };
+    let told = Told::Heartbeat(heartbeat);
+    let keeping = (receiver.sink())(Delivery { account: 0, kind: Kind::Heartbeat, told, received: NOW });
+    // The sender hangs up before the commit.
+    tokio::time::timeout(Duration::ZERO, keeping).await.unwrap_err();
+    let shown = async {
+        while acme.status().health.heartbeat.is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), shown).await.unwrap();
 }
