@@ -148,7 +148,9 @@ impl Desk for Accounts {
     fn runs(&self, account: usize, limit: usize) -> Reply<'_, Vec<SyncRun>> {
         Box::pin(async move {
             let account = self.at(account)?;
-            account.store.runs(account.id, limit).await.map_err(from_store)
+            let newest = account.status().newest_run.clone();
+            let stored = account.store.runs(account.id, limit).await.map_err(from_store)?;
+            Ok(with_newest(stored, newest, limit))
         })
     }
 
@@ -302,6 +304,17 @@ impl Desk for Accounts {
     }
 }
 
+/// Runs, newest first, with one that has begun and is not stored yet: who asked for it waits to see it.
+fn with_newest(mut runs: Vec<SyncRun>, newest: Option<SyncRun>, limit: usize) -> Vec<SyncRun> {
+    if let Some(newest) = newest
+        && runs.first().is_none_or(|run| run.id < newest.id)
+    {
+        runs.insert(0, newest);
+        runs.truncate(limit);
+    }
+    runs
+}
+
 async fn refresh(account: &Account, sid: Sid) -> Result<Option<CallRecord>, Refusal> {
     let said = account.call(&sid, Priority::Interactive).await.map_err(|error| from_exotel(&error))?;
     let page = Page::new(account.context(), vec![Row::Call(Box::new(said))], Origin::Single);
@@ -362,4 +375,21 @@ fn exophone_views(account: &Account) -> Vec<ExoPhoneView> {
         phone: phone.clone(),
     });
     views.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::run::begin;
+    use crate::model::series::Trigger;
+
+    #[test]
+    fn a_run_that_is_not_stored_yet_is_the_newest() {
+        let run = |id| begin(id, Trigger::Manual, Timestamp(0));
+        let ids = |runs: Vec<SyncRun>| runs.iter().map(|run| run.id).collect::<Vec<_>>();
+        assert_eq!(ids(with_newest(vec![run(2), run(1)], Some(run(3)), 2)), [3, 2]);
+        assert_eq!(ids(with_newest(vec![run(2), run(1)], Some(run(2)), 5)), [2, 1], "stored by now");
+        assert_eq!(ids(with_newest(vec![], Some(run(1)), 1)), [1]);
+        assert_eq!(ids(with_newest(vec![run(1)], None, 1)), [1]);
+    }
 }

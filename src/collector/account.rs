@@ -123,6 +123,8 @@ pub struct Status {
     pub last_duration: Option<Duration>,
     /// The last regular run that ended; gaps and healing have runs of their own.
     pub last_run: Option<SyncRun>,
+    /// The newest regular run as it began or ended: its record in the store comes with its first page.
+    pub newest_run: Option<SyncRun>,
     /// When the regular run under way began; none between runs.
     pub running_since: Option<Timestamp>,
     /// Since when every sync has failed, and what the newest said; none after one that succeeded.

@@ -56,14 +56,13 @@ impl Store {
                 return Ok((found, None));
             }
             let calls = at.txn.open_table(CALLS)?;
-            let mut read = 0;
             let mut next = None;
-            for row in calls.range::<&[u8]>(first.as_slice()..last.as_slice())?.rev() {
+            let range = calls.range::<&[u8]>(first.as_slice()..last.as_slice())?;
+            for (read, row) in range.rev().enumerate() {
                 if found.len() == stretch.limit || read == stretch.most_read {
                     return Ok((found, next));
                 }
                 let (key, value) = row?;
-                read += 1;
                 let Ok((_, created, sid)) = read_call_key(key.value()) else { continue };
                 let record = decode_call(key.value(), value.value(), &stretch.account_sid).ok();
                 found.extend(record.filter(&wanted));

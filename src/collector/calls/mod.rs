@@ -218,8 +218,13 @@ impl Reader {
         };
         self.began = Instant::now();
         let started = self.account.clock.now();
-        self.live = Some(run::begin(id, trigger, started));
-        self.account.status().running_since = Some(started);
+        let record = run::begin(id, trigger, started);
+        {
+            let mut status = self.account.status();
+            status.running_since = Some(started);
+            status.newest_run = Some(record.clone());
+        }
+        self.live = Some(record);
         self.mode = match self.choose_mode(trigger, now).await {
             Ok(mode) => mode,
             Err(error) => {

@@ -66,6 +66,7 @@ impl Reader {
             status.running_since = None;
             status.last_duration = Some(self.began.elapsed());
             status.last_run = Some(record.clone());
+            status.newest_run = Some(record.clone());
         }
         if let Some(reason) = &error {
             self.account.failed(reason);

@@ -1,4 +1,4 @@
-//! The description of the API: OpenAPI 3.1, made from the table of routes.
+//! The description of the API: `OpenAPI` 3.1, made from the table of routes.
 
 use http::Method;
 use serde_json::{Map, Value, json};

@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 
 use crate::model::Timestamp;
 
-/// What can be described in an OpenAPI document.
+/// What can be described in an `OpenAPI` document.
 pub(super) trait Schema {
-    /// Its JSON schema (2020-12, as OpenAPI 3.1 has it).
+    /// Its JSON schema (2020-12, as `OpenAPI` 3.1 has it).
     fn schema() -> Value;
 }
 
@@ -92,6 +92,7 @@ macro_rules! answer {
         $($(#[doc = $meaning:literal])+ $field:ident: $type:ty),+ $(,)?
     }) => {
         $(#[doc = $about])+
+        #[allow(clippy::doc_markdown, reason = "these are descriptions for users of the API, too")]
         #[derive(Clone, Debug, serde::Serialize)]
         #[serde(rename_all = "camelCase")]
         pub(super) struct $name {
