@@ -3,6 +3,7 @@
 mod care;
 mod damage;
 mod disk;
+mod erase;
 mod groups;
 mod heard;
 mod index;
