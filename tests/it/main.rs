@@ -14,6 +14,7 @@ mod access;
 mod alerts;
 mod bad_input;
 mod budget;
+mod canary;
 mod commands;
 mod counting;
 mod dashboards;
