@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::{Flags, say};
-use crate::config::Accounts;
+use crate::config::{Accounts, Secret};
+use crate::model::Clock;
 use crate::store;
 
 /// One line on standard output, for a reader that may leave.
@@ -17,7 +18,9 @@ macro_rules! line {
 pub(super) const EXAMPLE: &str = "\
 Example:
   exotel-exporter store --store.path=data/exotel-exporter.redb backup /backup/calls.redb
-      A whole copy of the store, made while the agent goes on.";
+      A whole copy of the store, made while the agent goes on.
+  exotel-exporter store --config.file=exotel-exporter.yml erase --number +919900000001
+      What the stopped agent's store knows of one person is gone; counters stay.";
 
 /// Arguments of `store`.
 #[derive(Args, Clone, Debug)]
@@ -46,6 +49,17 @@ pub enum StoreCommand {
     },
     /// Give free space back to the disk. The agent must be stopped
     Compact,
+    /// Take the personal data of one number out, for good; counters stay. The agent must be stopped
+    Erase {
+        /// A phone number in any form, or the address of an agent's app (`sip:…`).
+        #[arg(long, value_name = "NUMBER", value_parser = number)]
+        number: Secret,
+    },
+}
+
+/// Hidden in whatever is printed of the arguments.
+fn number(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text))
 }
 
 /// Does one task and reports it on standard output.
@@ -93,7 +107,36 @@ fn care(path: &Path, command: &StoreCommand) -> anyhow::Result<ExitCode> {
             line!("{}: {before} bytes before, {after} after", path.display());
             Ok(ExitCode::SUCCESS)
         }
+        StoreCommand::Erase { number } => {
+            let now = Clock::system().now();
+            let erasure = store::erase(path, number.expose(), now, &mut progress("looked at"))?;
+            eprintln!();
+            print_erasure(erasure)
+        }
     }
+}
+
+/// Says what was erased, never whose; 1 if something could not be looked at.
+fn print_erasure(erasure: store::Erasure) -> anyhow::Result<ExitCode> {
+    let store::Erasure { calls, set_aside, kept, unread, is_new } = erasure;
+    line!("{:<12} {:>12}", "table", "rows erased");
+    for (table, rows) in [("calls", calls), ("set_aside", set_aside), ("kept", kept)] {
+        line!("{table:<12} {rows:>12}");
+    }
+    line!(
+        "{}",
+        if is_new {
+            "what Exotel shows of this number from now on is not stored"
+        } else {
+            "the number was erased before; what Exotel shows of it is not stored"
+        }
+    );
+    line!("backups and Exotel itself have their own copies; docs/security.md says more");
+    if unread == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    line!("{unread} rows are damaged and were not looked at; `store check` says more");
+    Ok(ExitCode::FAILURE)
 }
 
 /// Shows how far a long task is, on one line of the terminal.

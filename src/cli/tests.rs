@@ -75,6 +75,7 @@ fn wrong_usage_ends_with_status_2_and_help_with_0() {
         "fly",
         "store",
         "store backup",
+        "store erase",
         "--log.level=loud",
         "--log.format=xml",
         "--web.listen-address=nowhere",

@@ -16,6 +16,7 @@ mod api;
 mod bad_input;
 mod balance;
 mod budget;
+mod canary;
 mod commands;
 mod counting;
 mod dashboards;

@@ -13,6 +13,7 @@ use crate::store::codec::{decode_call, encode_call, read_call_key};
 use crate::store::erased::{ERASED_TEXT, note};
 use crate::store::kept;
 use crate::store::open::open;
+use crate::store::prepare::layout;
 use crate::store::seal::{seal, unseal};
 use crate::store::tables::{
     ACCOUNTS, CALLS, EXOPHONES, KEPT, KEPT_BY_HASH, SET_ASIDE, kept_bytes, set_aside_bytes,
@@ -73,6 +74,9 @@ pub fn erase(
     }
     let db = open(path)?;
     let failed = |error| EraseError::Store(of_file(path, "written", error));
+    if careful(|| layout(&db)).map_err(failed)?.is_none() {
+        return Err(OpenError::Damaged { path: path.to_owned(), reason: "it is empty".into() }.into());
+    }
     if careful(|| is_own(&db, who)).map_err(failed)? {
         return Err(EraseError::Own);
     }

@@ -4,6 +4,7 @@ mod browse;
 mod care;
 mod damage;
 mod disk;
+mod erase;
 mod groups;
 mod heard;
 mod index;

@@ -71,7 +71,7 @@ impl Sender {
 }
 
 /// Sends a whole callback.
-pub(super) fn post(base: &str, path: &str, content_type: &str, body: &[u8]) -> (u16, String) {
+pub(crate) fn post(base: &str, path: &str, content_type: &str, body: &[u8]) -> (u16, String) {
     let headers = format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len());
     Sender::to(base).head("POST", path, &headers).body(body).answer()
 }

@@ -1,0 +1,210 @@
+//! Numbers of people and secrets, made so that they can be recognised, are on no way out: log at its most talkative,
+//! metrics, pages, the store's own reports.
+
+use serde_json::json;
+
+use crate::support::agent::{Agent, Setup, account};
+use crate::support::fake::{Fake, Reply, epoch_now, ist};
+use crate::support::process::Finished;
+use crate::support::secs;
+use crate::webhooks::post;
+
+/// What must not be seen: ten digits of people (every form holds them), an agent's app, names, texts, secrets.
+const CANARIES: [&str; 10] = [
+    "9911223301",
+    "9911223302",
+    "9911223303",
+    "9911223304",
+    "canary.agent",
+    "CanaryName",
+    "CanaryField",
+    "canary-recording",
+    "canary-webhook-secret",
+    "canary-api-token",
+];
+
+const SECRET: &str = "canary-webhook-secret";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+#[track_caller]
+fn hides(what: &str, text: &str) {
+    // Whatever separates digits in a text, a person reads one number.
+    let bare: String = text.chars().filter(|c| !" -.()".contains(*c)).collect();
+    for canary in CANARIES {
+        let dense: String = canary.chars().filter(|c| *c != '.' && *c != '-').collect();
+        if let Some(line) = text.lines().find(|line| line.contains(canary)) {
+            panic!("{what} shows {canary}: {line}");
+        }
+        assert!(!bare.contains(&dense), "{what} shows {canary}, spaced out");
+    }
+}
+
+fn hides_all(what: &str, finished: &Finished) {
+    hides(what, &finished.stdout);
+    hides(what, &finished.stderr);
+}
+
+/// A row full of canaries, whole or with one field that makes it unreadable.
+fn row(sid: &str, status: &serde_json::Value) -> serde_json::Value {
+    let now = epoch_now();
+    json!({
+        "Sid": format!("{sid:0>32}"), "ParentCallSid": null, "AccountSid": "exampleacct1",
+        "DateCreated": ist(now), "DateUpdated": ist(now + 1), "StartTime": ist(now), "EndTime": ist(now + 1),
+        "From": "+919911223301", "To": "sip:canary.agent", "ForwardedFrom": "09911223302", "CallerName": "CanaryName",
+        "CustomField": "CanaryField 99112 23303", "RecordingUrl": "https://canary-recording.example/9911223301.mp3",
+        "PhoneNumberSid": "08000000011", "Status": status, "Direction": "outbound-dial", "Duration": "1",
+        "Price": "9911223304x", "Unknown": {"Customer": "09911223304", "Name": "CanaryName"},
+    })
+}
+
+fn setup(exotel: &Fake) -> Setup {
+    let mut acme = account("acme", &exotel.base);
+    acme["webhook_secrets"] = json!([SECRET]);
+    acme["api_token"] = json!("canary-api-token");
+    Setup::new(&[acme]).with("log.level", "trace")
+}
+
+/// Callbacks of every sort with canaries in them, welcome and unwelcome.
+fn call_back(agent: &Agent) {
+    let bodies: [(&str, &str, &str); 8] = [
+        (
+            "calls",
+            FORM,
+            "CallSid=1234567890abcdef1234567890abcdef&From=%2B919911223301&To=sip%3Acanary.agent&Status=completed&EventType=terminal&CustomField=CanaryField",
+        ),
+        ("calls", FORM, "campaign=CanaryField&who=09911223302&Name=CanaryName"),
+        ("calls", "application/json", r#"{"who":"+919911223301","name":"CanaryName"}"#),
+        ("calls", "application/json", r#"{"From":"09911223303","name":CanaryName"#),
+        (
+            "passthru",
+            FORM,
+            "CallSid=2234567890abcdef1234567890abcdef&CallFrom=09911223301&CallTo=08000000011&DialWhomNumber=09911223304&CurrentTime=CanaryName",
+        ),
+        ("sms", FORM, "SmsSid=abc&To=09911223303&Status=CanaryName&DetailedStatusCode=9911223304"),
+        (
+            "heartbeat",
+            "application/json",
+            r#"{"timestamp":"09911223301","status_type":"CanaryName","incoming_affected":["09911223302"]}"#,
+        ),
+        (
+            "calls",
+            "multipart/form-data; boundary=CanaryName",
+            "--CanaryName\r\nContent-Disposition: form-data; name=\"9911223301\"\r\n",
+        ),
+    ];
+    for (kind, form, body) in bodies {
+        let answer = post(&agent.base, &format!("/webhooks/acme/{SECRET}/{kind}"), form, body.as_bytes());
+        hides(&format!("the answer to a callback of {kind}"), &answer.1);
+    }
+    for path in [
+        format!("/webhooks/acme/{SECRET}x/calls?From=09911223301"),
+        format!("/webhooks/9911223301/{SECRET}/calls"),
+        format!("/webhooks/acme/{SECRET}/9911223302"),
+        "/api/calls/9911223303".to_owned(),
+    ] {
+        hides("a refusal", &post(&agent.base, &path, FORM, b"From=09911223301&Name=CanaryName").1);
+    }
+}
+
+#[test]
+fn no_number_name_or_secret_is_on_any_way_out() {
+    let exotel = Fake::start();
+    let setup = setup(&exotel);
+    let mut agent = setup.start();
+    exotel.add(row("good", &json!("no-answer")));
+    exotel.add(row("odd", &json!("CanaryName")));
+    exotel.add(row("bad", &json!(["9911223304"])));
+    agent.scrape_until(secs(60), "rows are read and set aside", |scrape| {
+        scrape.metric("exotel_calls_total").at_least(1.0)?;
+        scrape.metric("exotel_sync_rows_set_aside").at_least(1.0).map(|_| ())
+    });
+    call_back(&agent);
+
+    // Errors of Exotel that repeat what was sent to it.
+    let echoes = [
+        (
+            400,
+            "application/json",
+            r#"{"RestException":{"Status":400,"Message":"Bad number 09911223301 of sip:canary.agent","Code":34001}}"#,
+        ),
+        (403, "text/html", "<h1>+91 99112-23302 may not be called</h1>"),
+        (500, "text/plain", "99112 23303 broke"),
+        (200, "application/json", r#"{"Calls": "9911223304"#),
+    ];
+    exotel.twist(move |n, truth| {
+        let (status, content_type, body) = echoes[n % echoes.len()];
+        Reply { status, content_type, body: body.to_owned(), ..truth }
+    });
+    agent.scrape_until(secs(60), "failures of several sorts are counted", |scrape| {
+        scrape.metric("exotel_sync_runs_total").label("outcome", "failure").at_least(3.0).map(|_| ())
+    });
+
+    for path in ["/", "/metrics", "/docs", "/-/ready", "/9911223301", "/?From=09911223302"] {
+        let answer = agent.get(path).expect("an answer");
+        hides(path, &answer.text());
+    }
+    hides("OpenMetrics", &agent.scrape_openmetrics().text);
+    exotel.behave();
+    assert!(agent.process.terminate(secs(10)).success(), "{}", agent.process.log());
+    let log = agent.process.log();
+    assert!(log.contains("level=debug"), "the log is talkative: {log}");
+    hides("the log", &log);
+
+    for arguments in [&["store", "check"][..], &["store", "stats"], &["check-config"]] {
+        hides_all(&arguments.join(" "), &setup.finish(arguments));
+    }
+}
+
+#[test]
+fn a_person_is_erased_while_no_agent_runs_and_stays_erased() {
+    let exotel = Fake::start();
+    let setup = setup(&exotel);
+    let mut agent = setup.start();
+    exotel.add(row("good", &json!("no-answer")));
+    exotel.add(row("bad", &json!(null)));
+    post(&agent.base, &format!("/webhooks/acme/{SECRET}/calls"), FORM, b"campaign=1&who=%2B919911223301");
+    let read = |agent: &mut Agent| {
+        agent.scrape_until(secs(60), "the rows are read", |scrape| {
+            scrape.metric("exotel_calls_total").sums_to(1.0)?;
+            scrape.metric("exotel_sync_rows_set_aside").at_least(1.0).map(|_| ())
+        });
+    };
+    read(&mut agent);
+    let erase = ["store", "erase", "--number", "+91 99112 23301"];
+    let refused = setup.finish(&erase);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("in use by another process (pid "), "{refused:?}");
+    hides_all("the refusal", &refused);
+    assert!(agent.process.terminate(secs(10)).success());
+    assert!(holds(&setup, "canary-recording"), "what is to be erased is there");
+
+    let finished = setup.finish(&erase);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    hides_all("store erase", &finished);
+    let rows = |table: &str| {
+        let line = finished.stdout.lines().find(|line| line.starts_with(table));
+        line.and_then(|line| line.split_whitespace().last()).unwrap_or_default().to_owned()
+    };
+    assert_eq!([rows("calls"), rows("set_aside"), rows("kept")], ["1", "1", "1"], "{finished:?}");
+    assert_eq!(setup.finish(&["store", "check"]).code, Some(0));
+
+    // The counters are as they were; Exotel shows the rows again, and nothing of them comes back.
+    let mut agent = setup.start();
+    read(&mut agent);
+    exotel.add(row("another", &json!("no-answer")));
+    agent.scrape_until(secs(60), "another call of theirs counts", |scrape| {
+        scrape.metric("exotel_calls_total").sums_to(2.0)
+    });
+    assert!(agent.process.terminate(secs(10)).success());
+    assert!(!holds(&setup, "canary-recording"), "it is back");
+}
+
+/// Whether a fresh copy of the store, which has no freed pages, holds a text.
+fn holds(setup: &Setup, text: &str) -> bool {
+    let copy = setup.path().join("copy.redb");
+    std::fs::remove_file(&copy).ok();
+    let finished = setup.finish(&["store", "backup", copy.to_str().expect("a path in UTF-8")]);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let bytes = std::fs::read(&copy).expect("a copy");
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+}
