@@ -19,7 +19,7 @@ fn a_balance_that_is_refused_with_402_hurts_nothing_else() {
     });
     let read = scrape.metric("exotel_balance_last_success_timestamp_seconds").value();
     let page = agent.get("/").unwrap().text();
-    assert!(page.contains("<dt>balance</dt><dd>1,543.75<small>INR, "), "{page}");
+    assert!(page.contains("<dt>balance</dt><dd>1,543.75 <span class=\"unit\">INR</span>"), "{page}");
 
     exotel.set_balance(Balance::Refused);
     let refused = |scrape: &crate::support::scrape::Scrape, least| {

@@ -45,7 +45,7 @@ fn an_outage_is_polled_shown_and_exported_again_after_a_crash_while_it_is_fresh(
         scrape.metric("exotel_health_checks_total").label("status", "CRITICAL").at_least(1.0).map(|_| ())
     });
     let page = agent.get("/").unwrap().text();
-    assert!(page.contains("<strong>outage</strong>") && page.contains("Critical"), "{page}");
+    assert!(page.contains("<span class=\"state bad\">outage</span>") && page.contains("Critical"), "{page}");
 
     exotel.set_health(Health::Broken);
     agent.process.kill_9();

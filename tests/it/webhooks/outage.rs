@@ -88,8 +88,12 @@ fn an_outage_shows_within_a_poll_by_poll_and_at_once_by_push_and_is_gone_after_i
         began.elapsed()
     ));
     let page = agent.get("/").unwrap().text();
-    assert!(page.contains("<strong>outage</strong>") && page.contains("incoming affected"), "{page}");
-    assert!(page.contains("<p>Heartbeat <span class=\"state waiting\">Warning</span>"), "{page}");
+    assert!(
+        page.contains("<span class=\"state bad\">outage</span>")
+            && page.contains("<span class=\"state bad\">affected</span>"),
+        "{page}"
+    );
+    assert!(page.contains("Heartbeat <span class=\"state waiting\">Warning</span>"), "{page}");
 
     simulator.tell("end-outages", &Value::Null);
     agent.scrape_until(secs(POLL + 2), "its end by poll", |scrape| polled(scrape, &number, 1.0, "active"));

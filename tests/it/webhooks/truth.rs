@@ -55,7 +55,7 @@ fn callbacks_that_the_simulator_lost_are_those_counted_as_missed() {
     assert!(outcomes["accepted"] > 0.0 && outcomes["duplicate"] > 0.0, "{outcomes:?}");
     note(&format!("callbacks: {expected} expected, {lost} missed, as the simulator says; {outcomes:?}"));
     let page = agent.get("/").unwrap().text();
-    let tile = format!("<dt>missed callbacks</dt><dd>{lost}<small>of {expected} expected</small></dd>");
+    let tile = format!("{lost} of {expected} expected");
     assert!(page.contains(&tile), "the page does not tell of lost callbacks: {page}");
     assert!(agent.process.terminate(secs(10)).success(), "{}", agent.process.log());
     equal(&setup.start().scrape()).unwrap();
