@@ -1,6 +1,6 @@
 //! The monitoring API: what is known of accounts, health, reading and calls, as JSON for who has a token.
 //!
-//! One table of routes ([`routes`]) mounts them, says who may use them and is what the description at
+//! One table of routes (`routes`) mounts them, says who may use them and is what the description at
 //! `/api/openapi.json` is made from. What they answer comes from a [`Desk`]; here is only what HTTP is about:
 //! parameters, shapes, refusals. Nothing here knows Exotel or the store.
 
