@@ -23,6 +23,7 @@ macro_rules! fixture {
 }
 
 mod messages;
+mod newer;
 
 const KEY: &str = "key-0123";
 const TOKEN: &str = "token-4567";

@@ -255,6 +255,13 @@ fn flags_of(CallRecord { call, book }: &CallRecord) -> u32 {
     bits.into_iter().fold(0, |all, (set, bit)| if set { all | bit } else { all })
 }
 
+/// Whether v1 of Exotel's API has told of the call with this value, without reading it whole; true of one
+/// that cannot be read.
+pub(super) fn is_listed(value: &[u8]) -> bool {
+    let flags = value.get(1..5).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+    flags.is_none_or(|flags| flags & BY_API != 0)
+}
+
 /// One byte for a text we expect; 255 and the text otherwise, shortened where it names the call or the
 /// account; 254 and the plain text where it holds the marks that shortening uses.
 fn write_template(w: &mut Writer, text: &str, sid: &str, account_sid: &str) {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use serde_json::{Value, json};
 
 use super::Shared;
 use super::ask::{Ask, DAY, bad, unknown_call};
 use super::desk::{CallFilter, CallsWanted, Who};
 use super::figures::{money, ratio};
 use super::numbers::Numbers;
-use super::schema::{Object, Time};
+use super::schema::{Object, Schema, Time};
 use crate::model::series::COUNTED_STATUSES;
 use crate::model::{
     Awaited, CallRecord, Direction, HourTotals, Outcome, SettledKind, Status, Timestamp, WallTime,
@@ -119,6 +120,30 @@ answer! {
         first_seen: Time,
         /// What callbacks said; null if none came.
         callbacks: Option<Heard>,
+    }
+}
+
+/// A call, and which version of Exotel's API told of it.
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Refreshed {
+    #[serde(flatten)]
+    call: Call,
+    api_version: &'static str,
+}
+
+impl Schema for Refreshed {
+    fn schema() -> Value {
+        let mut schema = Call::schema();
+        schema["properties"]["apiVersion"] = json!({
+            "type": "string",
+            "enum": ["v1", "v2", "v3"],
+            "description": "Version of Exotel's API that answered.",
+        });
+        if let Some(required) = schema["required"].as_array_mut() {
+            required.push("apiVersion".into());
+        }
+        schema
     }
 }
 
@@ -290,9 +315,10 @@ pub(super) async fn one(State(shared): State<Shared>, ask: Ask) -> Result<Json<C
 }
 
 /// One call, asked for at Exotel first.
-pub(super) async fn refresh(State(shared): State<Shared>, ask: Ask) -> Result<Json<Call>, Refusal> {
-    let record = shared.desk.refresh(ask.who.index, ask.sid()?).await?.ok_or_else(unknown_call)?;
-    Ok(Json(Call::new(record, &ask.who, &shared.numbers)))
+pub(super) async fn refresh(State(shared): State<Shared>, ask: Ask) -> Result<Json<Refreshed>, Refusal> {
+    let refreshed = shared.desk.refresh(ask.who.index, ask.sid()?).await?.ok_or_else(unknown_call)?;
+    let call = Call::new(refreshed.record, &ask.who, &shared.numbers);
+    Ok(Json(Refreshed { call, api_version: refreshed.api_version }))
 }
 
 /// Calls by hour or day.

@@ -63,8 +63,9 @@ pub trait Desk: Send + Sync {
     /// One call.
     fn call(&self, account: usize, sid: Sid) -> Reply<'_, Option<CallRecord>>;
 
-    /// Asks Exotel for one call, stores what it says, and gives what is known then.
-    fn refresh(&self, account: usize, sid: Sid) -> Reply<'_, Option<CallRecord>>;
+    /// Asks Exotel for one call, stores what it says, and gives what is known then; none where that is older
+    /// than what is kept.
+    fn refresh(&self, account: usize, sid: Sid) -> Reply<'_, Option<Refreshed>>;
 
     /// Roll-ups of the hours `[from, to)` of Exotel's wall clock.
     fn hours(&self, account: usize, range: (u32, u32)) -> Reply<'_, Vec<(u32, Direction, HourTotals)>>;
@@ -147,6 +148,15 @@ pub struct CallsFound {
     pub calls: Vec<CallRecord>,
     /// Where the next page begins; none at the end of the range.
     pub next: Option<(WallTime, Sid)>,
+}
+
+/// A call that Exotel was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refreshed {
+    /// What is known of it now.
+    pub record: CallRecord,
+    /// Version of Exotel's API that answered: `v1`, `v2`, `v3`.
+    pub api_version: &'static str,
 }
 
 /// A number and its health.

@@ -201,8 +201,11 @@ impl Desk for Canned {
         ready((sid.as_str() == "known").then(|| call("known")))
     }
 
-    fn refresh(&self, account: usize, sid: Sid) -> Reply<'_, Option<CallRecord>> {
-        self.call(account, sid)
+    fn refresh(&self, account: usize, sid: Sid) -> Reply<'_, Option<Refreshed>> {
+        Box::pin(async move {
+            let record = self.call(account, sid).await?;
+            Ok(record.map(|record| Refreshed { record, api_version: "v2" }))
+        })
     }
 
     fn hours(&self, _: usize, (from, _): (u32, u32)) -> Reply<'_, Vec<(u32, Direction, HourTotals)>> {
