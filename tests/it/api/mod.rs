@@ -3,6 +3,7 @@
 mod bad_input;
 mod beyond;
 mod old_routes;
+mod refresh;
 
 use serde_json::{Value, json};
 
