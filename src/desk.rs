@@ -14,7 +14,7 @@ use crate::exotel::{self, ErrorKind, Pool, Priority, Row};
 use crate::ingest::Page;
 use crate::metrics::webhooks::WebhookMetrics;
 use crate::model::callback::Kind;
-use crate::model::health::{CheckCounts, CheckSource, HealthCheck, Verdict};
+use crate::model::health::{Alternate, CheckCounts, CheckSource, HealthCheck, Verdict, Way};
 use crate::model::{
     CallRecord, Clock, Direction, Family, HourTotals, Observation, RunStatus, Series, SetAside, Sid, SyncRun,
     Timestamp, WallTime, last_ten_digits,
@@ -25,8 +25,8 @@ use crate::store::{self, Stretch};
 use crate::web::access::Refusal;
 use crate::web::api::Desk;
 use crate::web::api::desk::{
-    AccountView, CallsFound, CallsWanted, ExoPhoneView, PoolView, Refreshed, Reply, RunsBetween, WebhookKind,
-    WebhooksView, Who,
+    AccountView, AlternateView, CallsFound, CallsWanted, ExoPhoneView, PoolView, Refreshed, Reply,
+    RunsBetween, WebhookKind, WebhooksView, Who,
 };
 
 /// Calls that one request looks at: some 10 ms. With a rare filter the rest comes page by page.
@@ -408,7 +408,15 @@ fn exophone_views(account: &Account) -> Vec<ExoPhoneView> {
     let status = account.status().clone();
     let seen = picture::number_views(account, &status, account.clock.now());
     let listed = |id| status.listed.as_ref().is_none_or(|ids| ids.contains(&id));
+    let pushed = picture::pushed_alternates(account, &status, account.clock.now());
+    let view = |named: &Alternate| AlternateView {
+        named: named.as_str().to_owned(),
+        label: picture::alternate_label(account, &status, named),
+    };
     let views = status.exophones.iter().zip(seen).map(|(phone, seen)| ExoPhoneView {
+        polled_alternates: Way::ALL
+            .map(|way| seen.polled.as_ref().and_then(|p| p.health.reachability.alternate(way)).map(view)),
+        pushed_alternates: [0, 1].map(|way| pushed.get(&phone.id)?[way].as_ref().map(view)),
         label: seen.label,
         listed: listed(phone.id),
         paging: seen.paging,

@@ -79,16 +79,59 @@ impl Way {
 }
 
 /// What Exotel says of one direction of a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connectivity {
     /// State.
     pub state: State,
     /// Exotel's own time of its check, UTC, where given.
     pub checked: Option<Timestamp>,
+    /// The number that Exotel names to use meanwhile, where it names one.
+    pub alternate: Option<Alternate>,
+}
+
+impl Connectivity {
+    /// A state of which no more is said.
+    pub fn of(state: State) -> Self {
+        Self { state, checked: None, alternate: None }
+    }
+}
+
+/// The number that Exotel names to use while another one is out, as it names it: a number or the sid of an
+/// ExoPhone. Mostly one of the account's own; shown as such only if it is.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Alternate(String);
+
+impl Alternate {
+    /// Longest text taken for one.
+    const LONGEST: usize = 128;
+
+    /// Takes a text; none for one that is empty, `null` or too long to be a number or a sid.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let absent = text.is_empty() || text == "null" || text.len() > Self::LONGEST;
+        (!absent).then(|| Self(text.to_owned()))
+    }
+
+    /// The text as Exotel wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Which of these numbers it is.
+    pub fn among<'a>(&self, phones: &'a [KnownExoPhone]) -> Option<&'a KnownExoPhone> {
+        phones.iter().find(|phone| phone.is_called(&self.0))
+    }
+}
+
+impl std::fmt::Debug for Alternate {
+    /// Without the number: it may be none of the account's.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Alternate(..)")
+    }
 }
 
 /// Connectivity of a number in both directions; none where Exotel says nothing of one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reachability {
     /// Incoming calls.
     pub inbound: Option<Connectivity>,
@@ -107,16 +150,21 @@ impl Reachability {
         self.of(way).and_then(|c| c.checked)
     }
 
-    fn of(&self, way: Way) -> Option<Connectivity> {
+    /// The number to use meanwhile in one direction.
+    pub fn alternate(&self, way: Way) -> Option<&Alternate> {
+        self.of(way).and_then(|c| c.alternate.as_ref())
+    }
+
+    fn of(&self, way: Way) -> Option<&Connectivity> {
         match way {
-            Way::Inbound => self.inbound,
-            Way::Outbound => self.outbound,
+            Way::Inbound => self.inbound.as_ref(),
+            Way::Outbound => self.outbound.as_ref(),
         }
     }
 }
 
 /// What the last poll of a number found, as stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumberHealth {
     /// What Exotel said.
     pub reachability: Reachability,
@@ -202,6 +250,20 @@ impl HeardHeartbeat {
             (_, Way::Inbound) => Some(&self.heartbeat.incoming),
             (_, Way::Outbound) => Some(&self.heartbeat.outgoing),
         }
+    }
+
+    /// The numbers that it names to use instead of known ones, by the id of these; in the order of [`Way::ALL`].
+    pub fn alternates(&self, phones: &[KnownExoPhone]) -> HashMap<u16, [Option<Alternate>; 2]> {
+        let named = &self.heartbeat.alternates;
+        if named.is_empty() {
+            return HashMap::new();
+        }
+        let sids: HashMap<&str, u16> = phones.iter().map(|phone| (phone.sid.as_str(), phone.id)).collect();
+        let id = |name: &str| {
+            let by_number = || phones.iter().find(|phone| phone.is_called(name)).map(|phone| phone.id);
+            sids.get(name).copied().or_else(by_number)
+        };
+        named.iter().filter_map(|(name, alternates)| Some((id(name)?, alternates.clone()))).collect()
     }
 
     /// Ids of the known numbers that it names as affected; none where Exotel left the details out.
@@ -355,8 +417,7 @@ mod tests {
     use super::*;
 
     fn reach(inbound: State, outbound: Option<State>) -> Reachability {
-        let side = |state| Connectivity { state, checked: None };
-        Reachability { inbound: Some(side(inbound)), outbound: outbound.map(side) }
+        Reachability { inbound: Some(Connectivity::of(inbound)), outbound: outbound.map(Connectivity::of) }
     }
 
     #[test]
@@ -368,7 +429,7 @@ mod tests {
             NumberHealth::after(Some(&first), reach(State::Active, Some(State::Unknown)), at(20));
         assert_eq!(changes.collect::<Vec<_>>(), [Way::Inbound], "nothing said is unknown, as before");
         assert_eq!((second.changed, second.since), (Some(at(20)), [at(20), at(10)]));
-        let (third, changes) = NumberHealth::after(Some(&second), second.reachability, at(30));
+        let (third, changes) = NumberHealth::after(Some(&second), second.reachability.clone(), at(30));
         assert_eq!((changes.count(), third.changed, third.since), (0, Some(at(20)), second.since));
         assert!(first.is_affected() && !third.is_affected());
         assert_eq!(third.since(Way::Outbound), at(10));
@@ -382,6 +443,7 @@ mod tests {
                 status: HeartbeatStatus::Critical,
                 incoming: Vec::new(),
                 outgoing: Vec::new(),
+                alternates: Vec::new(),
                 content: 0,
             },
             received: Timestamp(received),

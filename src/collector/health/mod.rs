@@ -248,7 +248,7 @@ impl Poller {
             Ok(reachability) => self.learn(id, reachability),
             Err(error) if error.kind == ErrorKind::NotFound => {
                 // The list may be old; the number itself has no state any more.
-                let known = self.account.status().health.numbers.get(&id).copied();
+                let known = self.account.status().health.numbers.get(&id).cloned();
                 if known.is_some_and(|known| known.reachability != Reachability::default()) {
                     self.account.wants_exophones.notify_one();
                 }
@@ -277,11 +277,11 @@ impl Poller {
                 account = account.config.name,
                 exophone.sid = place.map_or("", |place| status.exophones[place].sid.as_str()),
                 direction = way.as_str(),
-                state = reachability.state(way).as_str(),
+                state = health.reachability.state(way).as_str(),
                 "an ExoPhone changed its state"
             );
         }
-        status.health.numbers.insert(id, health);
+        status.health.numbers.insert(id, health.clone());
         drop(status);
         self.unsaved.numbers.insert(id, health);
     }
@@ -292,8 +292,9 @@ impl Poller {
         let now = account.clock.now();
         let numbers = account.status().health.numbers.clone();
         let fresh = |id: &u16| numbers.get(id).filter(|n| is_fresh(n, now, pace.stale_after(listed.len())));
-        let known =
-            listed.iter().filter_map(|phone| Some((phone.sid.as_str(), fresh(&phone.id)?.reachability)));
+        let known = listed
+            .iter()
+            .filter_map(|phone| Some((phone.sid.as_str(), fresh(&phone.id)?.reachability.clone())));
         let no_list = match &*account.listing.borrow() {
             Some(Listing::Failed(reason)) => Some(reason.clone()),
             _ => None,
@@ -344,7 +345,7 @@ impl Poller {
         let mut deltas = self.unsaved.deltas.clone();
         deltas.add(Series::new(self.account.id, Family::HealthChecks, check.verdict.code(), 0), 1);
         let writes = HealthWrites {
-            numbers: self.unsaved.numbers.iter().map(|(id, health)| (*id, *health)).collect(),
+            numbers: self.unsaved.numbers.iter().map(|(id, health)| (*id, health.clone())).collect(),
             heartbeat: None,
             succeeded,
             check: Some(check.clone()),

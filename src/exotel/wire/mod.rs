@@ -20,6 +20,7 @@ mod row;
 #[cfg(test)]
 mod tests;
 
+pub(super) use connectivity::alternate;
 pub(crate) use connectivity::connectivity;
 pub(crate) use exophones::exophones;
 pub(crate) use failure::failure_text;

@@ -174,6 +174,19 @@ pub struct ExoPhoneView {
     pub polled: Option<(NumberHealth, bool)>,
     /// Whether the heartbeat in force names it as affected: inbound, outbound. None without one.
     pub pushed: [Option<bool>; 2],
+    /// What that poll names to use instead: inbound, outbound.
+    pub polled_alternates: [Option<AlternateView>; 2],
+    /// What that heartbeat names to use instead.
+    pub pushed_alternates: [Option<AlternateView>; 2],
+}
+
+/// A number that Exotel names to use instead of one that is out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlternateView {
+    /// As Exotel names it: a number or a sid.
+    pub named: String,
+    /// Alias, else the number, if it is one of the account's.
+    pub label: Option<String>,
 }
 
 /// An account at work.

@@ -297,6 +297,8 @@ mod tests {
         ] {
             assert!(ill.contains(part), "{part}\nnot in\n{ill}");
         }
+        assert!(ill.contains("<small class=\"instead\">Exotel suggests sales meanwhile</small>"), "{ill}");
+        assert_eq!(page.matches("Exotel suggests a number that is not on the list").count(), 1, "no number");
         assert!(page.contains("Heartbeat <span class=\"state waiting\">Warning</span> since"));
         let mut silent = sample::snapshot();
         silent.accounts[0].health.heartbeat = None;
