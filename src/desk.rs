@@ -1,5 +1,7 @@
 //! What the API is told: accounts and store behind [`Desk`], their failures in words for its callers.
 
+mod refresh;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,17 +12,15 @@ use tokio::time::timeout;
 
 use crate::collector::health::NotChecked;
 use crate::collector::{Account, ManualRun};
-use crate::exotel::{self, ErrorKind, Pool, Priority, Row};
-use crate::ingest::Page;
+use crate::exotel::Pool;
 use crate::metrics::webhooks::WebhookMetrics;
 use crate::model::callback::Kind;
 use crate::model::health::{Alternate, CheckCounts, CheckSource, HealthCheck, Verdict, Way};
 use crate::model::{
-    CallRecord, Clock, Direction, Family, HourTotals, Observation, RunStatus, Series, SetAside, Sid, SyncRun,
-    Timestamp, WallTime, last_ten_digits,
+    CallRecord, Clock, Direction, Family, HourTotals, RunStatus, Series, SetAside, Sid, SyncRun, Timestamp,
+    WallTime, last_ten_digits,
 };
 use crate::picture;
-use crate::reconcile::Origin;
 use crate::store::{self, Stretch};
 use crate::web::access::Refusal;
 use crate::web::api::Desk;
@@ -53,30 +53,6 @@ fn conflict(code: &'static str, message: &'static str) -> Refusal {
 /// The store has logged and counted what went wrong; its words may name paths.
 fn from_store(_: store::Error) -> Refusal {
     unavailable("store_unavailable", "The store cannot be read or written now.")
-}
-
-/// `version` is that of the API which answered so.
-fn from_exotel(error: &exotel::Error, version: &str) -> Refusal {
-    let refusal = match error.kind {
-        ErrorKind::NotFound => {
-            let refusal =
-                Refusal::new(StatusCode::NOT_FOUND, "call_unknown", "Exotel knows no call with this Sid.");
-            return refusal.with_detail("v1, v2 and v3 of its API were asked");
-        }
-        ErrorKind::Client | ErrorKind::Decode => Refusal::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "exotel_refused",
-            "Exotel's answer to this call cannot be taken in.",
-        ),
-        ErrorKind::Throttled { .. } => {
-            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "exotel_throttled", "Exotel's limit is reached.")
-        }
-        ErrorKind::Auth | ErrorKind::Forbidden | ErrorKind::Payment => {
-            unavailable("exotel_unavailable", "Exotel does not let this account ask.")
-        }
-        _ => unavailable("exotel_unavailable", "Exotel gave no answer."),
-    };
-    refusal.with_detail(format!("reason: {}, of {version}", error.kind.reason()))
 }
 
 impl Accounts {
@@ -252,7 +228,7 @@ impl Desk for Accounts {
         Box::pin(async move {
             let at = self.at(account)?;
             // What was begun is stored, whether the caller waits for it or not.
-            let task = tokio::spawn(async move { refresh(&at, sid).await });
+            let task = tokio::spawn(async move { refresh::refresh(&at, sid).await });
             task.await.unwrap_or_else(|_| Err(unavailable("stopping", "The program is being stopped.")))
         })
     }
@@ -319,49 +295,6 @@ fn with_newest(mut runs: Vec<SyncRun>, newest: Option<SyncRun>, limit: usize) ->
         runs.truncate(limit);
     }
     runs
-}
-
-async fn refresh(account: &Account, sid: Sid) -> Result<Option<Refreshed>, Refusal> {
-    let (api_version, said) = ask_exotel(account, &sid).await?;
-    let origin = if api_version == "v1" { Origin::Single } else { Origin::Newer };
-    let page = Page::new(account.context(), vec![Row::Call(Box::new(said))], origin);
-    account.take_in(page).await.map_err(from_store)?;
-    let record = account.store.call(account.id, account.config.sid.clone(), sid).await.map_err(from_store)?;
-    Ok(record.map(|record| Refreshed { record, api_version }))
-}
-
-/// What the first version of Exotel's API that knows a call says of it: v1 with its legs, else v2, else v3.
-///
-/// Only "not found" asks the next version. One that this account may not use (403) is passed over too, but
-/// nobody is told then that Exotel does not know the call.
-async fn ask_exotel(account: &Account, sid: &Sid) -> Result<(&'static str, Observation), Refusal> {
-    let refused = |version, error: &exotel::Error| from_exotel(error, version);
-    match account.call(sid, Priority::Interactive).await {
-        Ok(said) => return Ok(("v1", said)),
-        Err(error) if error.kind == ErrorKind::NotFound => {}
-        Err(error) => return Err(refused("v1", &error)),
-    }
-    let not_allowed = match account.client.call_v2(sid, Priority::Interactive).await {
-        Ok(said) => return Ok(("v2", said)),
-        Err(error) if error.kind == ErrorKind::NotFound => None,
-        Err(error) if error.kind == ErrorKind::Forbidden => Some(error),
-        Err(error) => {
-            account.failed(&error.message);
-            return Err(refused("v2", &error));
-        }
-    };
-    match (account.client.call_v3(sid, Priority::Interactive).await, not_allowed) {
-        (Ok(said), _) => Ok(("v3", said)),
-        (Err(error), None) if error.kind == ErrorKind::NotFound => Err(refused("v3", &error)),
-        (Err(error), Some(earlier)) if error.kind == ErrorKind::NotFound => {
-            account.failed(&earlier.message);
-            Err(refused("v2", &earlier))
-        }
-        (Err(error), _) => {
-            account.failed(&error.message);
-            Err(refused("v3", &error))
-        }
-    }
 }
 
 fn account_view(account: &Account) -> AccountView {

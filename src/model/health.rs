@@ -1,5 +1,7 @@
 //! Health of ExoPhones: by poll, by push, and the checks that are kept.
 
+mod alternate;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::callback::{Heartbeat, HeartbeatStatus};
 use super::exophones::KnownExoPhone;
 use super::time::Timestamp;
+
+pub use self::alternate::Alternate;
 
 /// State of one number in one direction, as Exotel's `connectivity` says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -93,40 +97,6 @@ impl Connectivity {
     /// A state of which no more is said.
     pub fn of(state: State) -> Self {
         Self { state, checked: None, alternate: None }
-    }
-}
-
-/// The number that Exotel names to use while another one is out, as it names it: a number or the sid of an
-/// ExoPhone. Mostly one of the account's own; shown as such only if it is.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Alternate(String);
-
-impl Alternate {
-    /// Longest text taken for one.
-    const LONGEST: usize = 128;
-
-    /// Takes a text; none for one that is empty, `null` or too long to be a number or a sid.
-    pub fn new(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let absent = text.is_empty() || text == "null" || text.len() > Self::LONGEST;
-        (!absent).then(|| Self(text.to_owned()))
-    }
-
-    /// The text as Exotel wrote it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Which of these numbers it is.
-    pub fn among<'a>(&self, phones: &'a [KnownExoPhone]) -> Option<&'a KnownExoPhone> {
-        phones.iter().find(|phone| phone.is_called(&self.0))
-    }
-}
-
-impl std::fmt::Debug for Alternate {
-    /// Without the number: it may be none of the account's.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Alternate(..)")
     }
 }
 
