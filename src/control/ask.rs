@@ -19,12 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// There is no way to ask.
-    #[error("it takes no requests at {path}: {source}")]
+    #[error("it takes no requests at {path}: {reason}")]
     Unreachable {
         /// The socket.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// Somebody else listens there: what was to be asked is none of theirs.
     #[error("{0} belongs to another user than the store; nothing was asked")]
@@ -73,7 +73,7 @@ pub async fn erase(
 }
 
 async fn connect(store: &Path) -> Result<UnixStream, AskError> {
-    let unreachable = |path: &Path, source| AskError::Unreachable { path: path.to_owned(), source };
+    let unreachable = |path: &Path, reason| AskError::Unreachable { path: path.to_owned(), reason };
     let path = socket_of(store).map_err(|error| unreachable(store, error))?;
     let stream = UnixStream::connect(&path).await.map_err(|error| unreachable(&path, error))?;
     let owner = std::fs::metadata(store).map_err(|error| unreachable(store, error))?.uid();

@@ -172,8 +172,12 @@ impl Guest {
                 biased;
                 ended = &mut erasing => {
                     let fault = || Said::Refused("an internal fault stopped it; erase again".to_owned());
-                    // Who is gone asks again.
-                    drop(say(write, &ended.unwrap_or_else(|_| fault())).await);
+                    // How far it came, as the command alone shows it, too.
+                    let said = progress.borrow().clone();
+                    if say(write, &said).await.is_ok() {
+                        // Who is gone asks again.
+                        drop(say(write, &ended.unwrap_or_else(|_| fault())).await);
+                    }
                     return;
                 }
                 _ = beat.tick() => {

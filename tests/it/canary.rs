@@ -23,11 +23,11 @@ const CANARIES: [&str; 10] = [
     "canary-api-token",
 ];
 
-const SECRET: &str = "canary-webhook-secret";
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(crate) const SECRET: &str = "canary-webhook-secret";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 #[track_caller]
-fn hides(what: &str, text: &str) {
+pub(crate) fn hides(what: &str, text: &str) {
     // Whatever separates digits in a text, a person reads one number.
     let bare: String = text.chars().filter(|c| !" -.()".contains(*c)).collect();
     for canary in CANARIES {
@@ -39,13 +39,13 @@ fn hides(what: &str, text: &str) {
     }
 }
 
-fn hides_all(what: &str, finished: &Finished) {
+pub(crate) fn hides_all(what: &str, finished: &Finished) {
     hides(what, &finished.stdout);
     hides(what, &finished.stderr);
 }
 
 /// A row full of canaries, whole or with one field that makes it unreadable.
-fn row(sid: &str, status: &serde_json::Value) -> serde_json::Value {
+pub(crate) fn row(sid: &str, status: &serde_json::Value) -> serde_json::Value {
     let now = epoch_now();
     json!({
         "Sid": format!("{sid:0>32}"), "ParentCallSid": null, "AccountSid": "exampleacct1",
@@ -57,7 +57,7 @@ fn row(sid: &str, status: &serde_json::Value) -> serde_json::Value {
     })
 }
 
-fn setup(exotel: &Fake) -> Setup {
+pub(crate) fn setup(exotel: &Fake) -> Setup {
     let mut acme = account("acme", &exotel.base);
     acme["webhook_secrets"] = json!([SECRET]);
     acme["api_token"] = json!("canary-api-token");
@@ -153,58 +153,4 @@ fn no_number_name_or_secret_is_on_any_way_out() {
     for arguments in [&["store", "check"][..], &["store", "stats"], &["check-config"]] {
         hides_all(&arguments.join(" "), &setup.finish(arguments));
     }
-}
-
-#[test]
-fn a_person_is_erased_while_no_agent_runs_and_stays_erased() {
-    let exotel = Fake::start();
-    let setup = setup(&exotel);
-    let mut agent = setup.start();
-    exotel.add(row("good", &json!("no-answer")));
-    exotel.add(row("bad", &json!(null)));
-    post(&agent.base, &format!("/webhooks/acme/{SECRET}/calls"), FORM, b"campaign=1&who=%2B919911223301");
-    let read = |agent: &mut Agent| {
-        agent.scrape_until(secs(60), "the rows are read", |scrape| {
-            scrape.metric("exotel_calls_total").sums_to(1.0)?;
-            scrape.metric("exotel_sync_rows_set_aside").at_least(1.0).map(|_| ())
-        });
-    };
-    read(&mut agent);
-    let erase = ["store", "erase", "--number", "+91 99112 23301"];
-    let refused = setup.finish(&erase);
-    assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("in use by another process (pid "), "{refused:?}");
-    hides_all("the refusal", &refused);
-    assert!(agent.process.terminate(secs(10)).success());
-    assert!(holds(&setup, "canary-recording"), "what is to be erased is there");
-
-    let finished = setup.finish(&erase);
-    assert_eq!(finished.code, Some(0), "{finished:?}");
-    hides_all("store erase", &finished);
-    let rows = |table: &str| {
-        let line = finished.stdout.lines().find(|line| line.starts_with(table));
-        line.and_then(|line| line.split_whitespace().last()).unwrap_or_default().to_owned()
-    };
-    assert_eq!([rows("calls"), rows("set_aside"), rows("kept")], ["1", "1", "1"], "{finished:?}");
-    assert_eq!(setup.finish(&["store", "check"]).code, Some(0));
-
-    // The counters are as they were; Exotel shows the rows again, and nothing of them comes back.
-    let mut agent = setup.start();
-    read(&mut agent);
-    exotel.add(row("another", &json!("no-answer")));
-    agent.scrape_until(secs(60), "another call of theirs counts", |scrape| {
-        scrape.metric("exotel_calls_total").sums_to(2.0)
-    });
-    assert!(agent.process.terminate(secs(10)).success());
-    assert!(!holds(&setup, "canary-recording"), "it is back");
-}
-
-/// Whether a fresh copy of the store, which has no freed pages, holds a text.
-fn holds(setup: &Setup, text: &str) -> bool {
-    let copy = setup.path().join("copy.redb");
-    std::fs::remove_file(&copy).ok();
-    let finished = setup.finish(&["store", "backup", copy.to_str().expect("a path in UTF-8")]);
-    assert_eq!(finished.code, Some(0), "{finished:?}");
-    let bytes = std::fs::read(&copy).expect("a copy");
-    bytes.windows(text.len()).any(|part| part == text.as_bytes())
 }
