@@ -57,7 +57,10 @@ pub async fn erase(
     let stream = connect(store).await?;
     let (read, mut write) = stream.into_split();
     let wish = line(&Wish::Erase { number: number.to_owned() }).map_err(|_| AskError::Odd)?;
-    write.write_all(&wish).await.map_err(|_| AskError::Lost)?;
+    // Who hangs up at once may have said why.
+    if let Err(error) = write.write_all(&wish).await {
+        tracing::debug!(reason = %error, "the agent does not listen to the end");
+    }
     let mut read = BufReader::new(read);
     loop {
         let Ok(Ok(Some(line))) = timeout(PATIENCE, read_line(&mut read)).await else {

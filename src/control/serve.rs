@@ -132,10 +132,6 @@ impl Guest {
         let is_ours = is_of(&stream, rustix::process::geteuid().as_raw());
         let (read, mut write) = stream.into_split();
         let write = &mut write;
-        if !is_ours {
-            tracing::warn!("a process of another user asked at the socket beside the store and was refused");
-            return refuse(write, "the agent runs as another user; run the command as that one").await;
-        }
         let mut read = BufReader::new(read);
         let wish = tokio::select! {
             () = self.shutdown.cancelled() => return,
@@ -143,6 +139,11 @@ impl Guest {
         };
         // Silent, gone, or too long: there is nobody to talk to.
         let Ok(Ok(Some(wish))) = wish else { return };
+        // Only now: who is hung up on while they speak does not hear why.
+        if !is_ours {
+            tracing::warn!("a process of another user asked at the socket beside the store and was refused");
+            return refuse(write, "the agent runs as another user; run the command as that one").await;
+        }
         match serde_json::from_slice(&wish) {
             Ok(Wish::Erase { number }) => self.erase(number, write).await,
             Err(_) => {
