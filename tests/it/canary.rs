@@ -1,16 +1,17 @@
 //! Numbers of people and secrets, made so that they can be recognised, are on no way out: log at its most talkative,
 //! metrics, pages, the store's own reports.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::agent::{Agent, Setup, account};
 use crate::support::fake::{Fake, Reply, epoch_now, ist};
+use crate::support::http::{self, Answer};
 use crate::support::process::Finished;
-use crate::support::secs;
+use crate::support::{ensure, eventually, secs};
 use crate::webhooks::post;
 
 /// What must not be seen: ten digits of people (every form holds them), an agent's app, names, texts, secrets.
-const CANARIES: [&str; 10] = [
+const CANARIES: [&str; 11] = [
     "9911223301",
     "9911223302",
     "9911223303",
@@ -21,6 +22,7 @@ const CANARIES: [&str; 10] = [
     "canary-recording",
     "canary-webhook-secret",
     "canary-api-token",
+    "canary-jwt-secret",
 ];
 
 pub(crate) const SECRET: &str = "canary-webhook-secret";
@@ -152,5 +154,136 @@ fn no_number_name_or_secret_is_on_any_way_out() {
 
     for arguments in [&["store", "check"][..], &["store", "stats"], &["check-config"]] {
         hides_all(&arguments.join(" "), &setup.finish(arguments));
+    }
+}
+
+/// The agent's API, asked as an administrator.
+struct Api {
+    base: String,
+    bearer: String,
+}
+
+impl Api {
+    fn ask(&self, method: &str, path: &str) -> Answer {
+        let url = format!("{}/api/monitoring/{path}", self.base);
+        http::ask(method, &url, &[("Authorization", &self.bearer)]).expect("an answer")
+    }
+
+    fn until(&self, path: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        eventually(secs(30), what, || {
+            let value = self.ask("GET", path).json()?;
+            ensure(wanted(&value), || value.to_string())?;
+            Ok::<_, String>(value)
+        })
+    }
+}
+
+/// Every route, with rows, calls, missed webhooks and failures full of canaries behind it; gives what each
+/// said, refusals among it.
+fn all_that_the_api_says(privacy: &str) -> Vec<(String, String)> {
+    let exotel = Fake::start();
+    let setup = setup(&exotel)
+        .with("api", json!({"jwt_secret": "canary-jwt-secret-of-at-least-32-bytes"}))
+        .with("privacy", json!({"phone_numbers": privacy}))
+        .with("accounts.0.expected_webhooks", json!(["calls"]))
+        .with("accounts.0.expected_callbacks", json!(["outbound-dial"]))
+        .with("webhooks", json!({"missed_after": "1s"}));
+    let agent = setup.start();
+    let token = setup.finish(&["token", "--role", "super_admin"]);
+    hides_all("token", &token);
+    let api = Api { base: agent.base.clone(), bearer: format!("Bearer {}", token.stdout.trim()) };
+    exotel.answer_single_calls();
+    exotel.add(row("good", &json!("no-answer")));
+    exotel.add(row("bad", &json!(["9911223304", "CanaryName"])));
+    call_back(&agent);
+    let fails =
+        r#"{"RestException":{"Status":400,"Message":"09911223301 of sip:canary.agent","Code":34001}}"#;
+    api.until("webhooks/missed", "its callback is missed", |page| page["calls"][0].is_object());
+    api.until("rows/set-aside", "a row is set aside", |rows| rows[0].is_object());
+    exotel.twist(|_, truth| Reply { status: 400, body: fails.to_owned(), ..truth });
+    api.until("sync/history", "a run failed", |runs| {
+        runs.as_array().is_some_and(|runs| runs.iter().any(|run| run["status"] == "failed"))
+    });
+
+    let description = http::get(&format!("{}/api/openapi.json", agent.base)).expect("a description");
+    let routes = description.json().expect("JSON");
+    let mut said = vec![("openapi.json".to_owned(), description.text())];
+    let good = format!("{:0>32}", "good");
+    for (path, methods) in routes["paths"].as_object().expect("paths") {
+        let path = path.strip_prefix("/api/monitoring/").expect("a route");
+        for method in methods.as_object().expect("methods").keys() {
+            let method = method.to_uppercase();
+            let answer = api.ask(&method, &path.replace("{sid}", &good));
+            assert!(matches!(answer.status, 200 | 201 | 409), "{method} {path}: {}", answer.text());
+            said.push((format!("{method} {path}"), answer.text()));
+            // Refused: every parameter with a number in it, a call that nobody knows, another's token.
+            for name in
+                ["account", "status", "limit", "cursor", "from", "startDate", "exophone", "9911223301"]
+            {
+                let path = path.replace("{sid}", "9911223302");
+                let refused = api.ask(&method, &format!("{path}?{name}=%2B919911223303"));
+                said.push((format!("{method} {path} with {name}"), refused.text()));
+            }
+            let url = format!("{}/api/monitoring/{path}?who=09911223301", agent.base);
+            let stranger = http::ask(&method, &url, &[("Authorization", "Bearer 9911223301.CanaryName.x")]);
+            let stranger = stranger.expect("an answer");
+            assert_eq!(stranger.status, 401, "{path}");
+            said.push((format!("{method} {path} for a stranger"), stranger.text()));
+        }
+    }
+    for path in ["9911223301", "calls/sip:canary.agent", "calls/9911223302/CanaryName"] {
+        said.push((path.to_owned(), api.ask("GET", path).text()));
+    }
+    said
+}
+
+/// What a route said of what it was asked for in order.
+fn of<'a>(said: &'a [(String, String)], route: &str) -> &'a str {
+    &said.iter().find(|(name, _)| name == route).unwrap_or_else(|| panic!("{route} was not asked")).1
+}
+
+const WITH_CALLS: [&str; 4] =
+    ["GET calls", "GET calls/{sid}", "POST calls/{sid}/refresh", "GET webhooks/missed"];
+
+#[test]
+fn the_api_masks_every_number_and_shows_no_name_unless_told_otherwise() {
+    let said = all_that_the_api_says("masked");
+    for (what, text) in &said {
+        hides(what, text);
+    }
+    for route in WITH_CALLS {
+        assert!(of(&said, route).contains("\"+********3301\""), "{route}: {}", of(&said, route));
+    }
+    assert!(of(&said, "GET rows/set-aside").contains("********3301"), "the row is there");
+}
+
+#[test]
+fn the_api_hashes_every_number_alike_where_it_is_told_to() {
+    let said = all_that_the_api_says("hashed");
+    for (what, text) in &said {
+        hides(what, text);
+    }
+    let call: Value = serde_json::from_str(of(&said, "GET calls/{sid}")).expect("a call");
+    let hash = call["from"].as_str().expect("a number");
+    assert!(hash.starts_with("hmac:"), "{hash}");
+    for route in WITH_CALLS.iter().chain(&["GET rows/set-aside"]) {
+        assert!(of(&said, route).contains(hash), "{route}: {}", of(&said, route));
+    }
+}
+
+#[test]
+fn the_api_shows_numbers_where_they_belong_and_only_there_when_they_are_plain() {
+    let said = all_that_the_api_says("plain");
+    for route in WITH_CALLS {
+        for shown in ["+919911223301", "sip:canary.agent", "CanaryField 99112 23303", "canary-recording"] {
+            assert!(of(&said, route).contains(shown), "{route} does not show {shown}: {}", of(&said, route));
+        }
+        assert!(!of(&said, route).contains("CanaryName"), "{route}");
+    }
+    assert!(of(&said, "GET rows/set-aside").contains("+919911223301"));
+    let elsewhere =
+        |(what, _): &&(String, String)| !WITH_CALLS.contains(&what.as_str()) && what != "GET rows/set-aside";
+    for (what, text) in said.iter().filter(elsewhere) {
+        hides(what, text);
     }
 }
