@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::collector::calls::Wishes;
 use crate::collector::{Account, balance, calls, details, exophones, health, messages, tasks};
 use crate::config::{Config, Privacy, Sockets};
+use crate::control::{self, Control};
 use crate::desk::Accounts;
 use crate::exotel::{Client, ClientOptions, Ledger, Transport};
 use crate::metrics::api::ApiMetrics;
@@ -209,6 +210,7 @@ impl App {
             clock: clock.clone(),
         });
         keeper.keep("upkeep", &upkeep, upkeep::run);
+        keeper.keep("control", &Arc::new(Control::new(store.clone(), clock)), control::run);
         tracker.close();
         metrics.exporter.set_ready();
         web::serve(listeners, sites, access, shutdown.clone()).await;

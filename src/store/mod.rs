@@ -12,6 +12,7 @@ mod browse;
 pub mod bytes;
 pub mod codec;
 mod engine;
+mod erase;
 mod erased;
 mod error;
 mod group;
@@ -46,12 +47,11 @@ use tokio::sync::mpsc;
 
 pub use batch::{Due, Held, LONGEST_CHAIN, Lost, Operation, Wants, WriteSet};
 pub use browse::{Place, Stretch};
+pub use erase::{EraseError, Erasure, erase};
 pub use erased::Erased;
 pub use error::{Error, OpenError};
 pub use health::HealthWrites;
-pub use maintain::{
-    CheckReport, EraseError, Erasure, Stats, TableStats, backup, check, compact, erase, restore, stats,
-};
+pub use maintain::{CheckReport, Stats, TableStats, backup, check, compact, restore, stats};
 pub use summary::Summary;
 pub use tables::{COUNTED, LAYOUT};
 
