@@ -205,8 +205,7 @@ impl Ours {
 
     /// From now on every outbound-dial call should have been announced by a callback, and none is.
     pub fn miss_callbacks(&mut self) {
-        let callbacks =
-            Callbacks::new(&[Direction::OutboundDial], &["calls".to_owned()], MISSED_AFTER);
+        let callbacks = Callbacks::new(&[Direction::OutboundDial], &["calls".to_owned()], MISSED_AFTER);
         self.reader.context.rules.callbacks = callbacks;
     }
 
@@ -266,7 +265,8 @@ impl Operation for Memo {
 
     fn decide(&mut self, _: Held) -> (WriteSet, ()) {
         let Note { state, exophones, run, check, set_aside } = self.note.clone();
-        let health = check.map(|check| Box::new(HealthWrites { check: Some(check), ..HealthWrites::default() }));
+        let health =
+            check.map(|check| Box::new(HealthWrites { check: Some(check), ..HealthWrites::default() }));
         let writes = WriteSet { sync: state, exophones, run, set_aside, health, ..WriteSet::default() };
         (writes, ())
     }

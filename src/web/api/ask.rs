@@ -160,7 +160,9 @@ fn when(value: &str) -> Option<When> {
     }
     // In a query `+` stands for a blank unless it is written as %2B, which is forgotten often.
     let value = match value.rsplit_once(' ') {
-        Some((time, offset)) if time.contains(['T', 't']) && offset.contains(':') => format!("{time}+{offset}"),
+        Some((time, offset)) if time.contains(['T', 't']) && offset.contains(':') => {
+            format!("{time}+{offset}")
+        }
         _ => value.to_owned(),
     };
     let b = value.as_bytes();

@@ -28,8 +28,13 @@ fn pictures(otherwise: &Path) -> PathBuf {
 /// The hash of a certificate's key, as Chromium wants it.
 fn spki(certificates: &Certificates, file: &str) -> String {
     let mut command = Command::new("sh");
-    command.args(["-c", "openssl x509 -in \"$1\" -noout -pubkey | openssl pkey -pubin -outform der \
-         | openssl dgst -sha256 -binary | openssl base64", "sh", &certificates.path(file)]);
+    command.args([
+        "-c",
+        "openssl x509 -in \"$1\" -noout -pubkey | openssl pkey -pubin -outform der \
+         | openssl dgst -sha256 -binary | openssl base64",
+        "sh",
+        &certificates.path(file),
+    ]);
     let finished = run(command);
     assert_eq!(finished.code, Some(0), "{finished:?}");
     finished.stdout.trim().to_owned()
@@ -97,14 +102,17 @@ fn the_page_is_whole_and_renews_itself_behind_tls_and_a_password() {
 
     let with_password = base.replace("https://", &format!("https://{user}@"));
     let mut holds = phones.clone();
-    let parts = ["demo", "Calls by hour", "callbacks missed", "Last sync", "Request budget", "by heartbeat</small>"];
+    let parts =
+        ["demo", "Calls by hour", "callbacks missed", "Last sync", "Request budget", "by heartbeat</small>"];
     holds.extend(parts.map(str::to_owned));
     assert_eq!(browser.open(&with_password), 200);
     look(&mut browser, &pictures, "scripted", &holds);
     let updates = "document.getElementById('live').dataset.updates";
     eventually(secs(40), "the script has renewed the page", || {
         let updates = browser.run(updates);
-        ensure(updates != Value::Null, || browser.run("document.getElementById('live').outerHTML").to_string())
+        ensure(updates != Value::Null, || {
+            browser.run("document.getElementById('live').outerHTML").to_string()
+        })
     });
     assert_eq!(browser.run("document.querySelector('#live span').textContent"), "", "every answer came");
     keeps_to_itself(&browser, &base);

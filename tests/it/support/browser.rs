@@ -38,7 +38,13 @@ impl Browser {
         // It reads requests from descriptor 3 and writes answers to descriptor 4.
         let mut child = Command::new("sh")
             .args(["-c", "exec chromium \"$@\" 3<&0 4>&1 >/dev/null", "sh"])
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server"])
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--no-proxy-server",
+            ])
             .args(["--remote-debugging-pipe", &profile, &trusted, "about:blank"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -62,7 +68,9 @@ impl Browser {
         let page = targets["targetInfos"]
             .as_array()
             .and_then(|all| all.iter().find(|target| target["type"] == "page"))
-            .unwrap_or_else(|| panic!("no Chromium (run tests/install first), or one without a page: {targets}"));
+            .unwrap_or_else(|| {
+                panic!("no Chromium (run tests/install first), or one without a page: {targets}")
+            });
         let attached =
             browser.call("Target.attachToTarget", json!({"targetId": page["targetId"], "flatten": true}));
         browser.session = attached["sessionId"].as_str().expect("a session").to_owned();
@@ -115,7 +123,8 @@ impl Browser {
         }
         let loader = &opened["loaderId"];
         let status = self.events.iter().rev().find_map(|event| {
-            let answered = event["method"] == "Network.responseReceived" && event["params"]["requestId"] == *loader;
+            let answered =
+                event["method"] == "Network.responseReceived" && event["params"]["requestId"] == *loader;
             answered.then(|| event["params"]["response"]["status"].as_u64()).flatten()
         });
         status.unwrap_or_else(|| panic!("{url}: {opened} {:?}", self.events))
