@@ -231,7 +231,6 @@ fn ask(address: SocketAddr, token: &str, now: Timestamp, length: Duration) -> an
         let beside = beside.map(|(path, thread)| (path, thread.join().expect("a thread that asks")));
         asked.map(|()| beside)
     })?;
-    let (four, one) = ("4 connections", "1 connection");
     println!("\nEach route for {} s over 4 connections and over 1; milliseconds:", length.as_secs());
     let heads = ["route", "bytes", "answers/s, 4", "p50, 4", "p99, 4", "p50, 1", "p99, 1"];
     table(&heads, &rows);

@@ -31,11 +31,6 @@ pub struct Calls {
 struct Dice(u64);
 
 impl Dice {
-    /// The draws of a call.
-    fn of(number: u64) -> Self {
-        Self(number.wrapping_mul(0x2545_f491_4f6c_dd1d))
-    }
-
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -75,11 +70,6 @@ impl Calls {
         self.from.plus((number * self.over / self.number) as i64)
     }
 
-    /// Sid of a call.
-    pub fn sid(&self, number: u64) -> String {
-        sid(&mut Dice::of(number), self.created(number))
-    }
-
     /// A bulk answer with the calls from `first` on, as PHP writes JSON: every slash escaped.
     pub fn page(&self, first: u64) -> Vec<u8> {
         let mut page = String::with_capacity(100_000);
@@ -103,7 +93,7 @@ impl Calls {
 
     /// One row: 22 fields, the last of them an object.
     fn row(&self, out: &mut String, number: u64) {
-        let mut dice = Dice::of(number);
+        let mut dice = Dice(number.wrapping_mul(0x2545_f491_4f6c_dd1d));
         let created = self.created(number);
         let sid = sid(&mut dice, created);
         let chance = dice.below(100);

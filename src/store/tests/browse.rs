@@ -119,7 +119,7 @@ async fn runs_of_a_range_are_given_newest_first_though_some_are_numbered_late() 
 async fn sums_of_runs_hold_those_that_are_kept_in_memory_and_those_that_are_not() {
     const HOUR: i64 = 3600;
     let (_folder, store, account) = filled().await;
-    let status = |id: u64| [RunStatus::Success, RunStatus::Failed][usize::from(id % 3 == 0)];
+    let status = |id: u64| [RunStatus::Success, RunStatus::Failed][usize::from(id.is_multiple_of(3))];
     let whole = (START, START.plus(1_000 * HOUR));
     let mut stored = 0;
     for id in 1..=40 {
