@@ -59,7 +59,7 @@ fn grow(
     verdicts: &mut Verdicts,
     watermark: WallTime,
 ) -> anyhow::Result<u64> {
-    let calls = Calls { from };
+    let calls = Calls::from(from);
     let mut ours = Ours::open(path, &calls)?;
     let mut rows = Vec::new();
     let mut next = 0;
@@ -117,7 +117,7 @@ fn grow(
 
 /// One cell by itself, and where the time of a page goes.
 pub fn profile(folder: &Path, stored: u64, pages: u64) -> anyhow::Result<Verdicts> {
-    let calls = Calls { from: Clock::system().now().to_wall(UtcOffset::default()).plus(-SINCE) };
+    let calls = Calls::from(Clock::system().now().to_wall(UtcOffset::default()).plus(-SINCE));
     let mut ours = Ours::open(&folder.join("profile.redb"), &calls)?;
     ours.fill(&calls, 0, stored)?;
     let mut next = stored;

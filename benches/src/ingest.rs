@@ -29,7 +29,7 @@ struct Contender<'c> {
 
 /// Runs it.
 pub fn run(folder: &Path, postgres: &str, node: &Path, rounds: usize) -> anyhow::Result<Verdicts> {
-    let calls = Calls { from: FROM };
+    let calls = Calls::from(FROM);
     let mut ours = Ours::open(&folder.join("ours.redb"), &calls)?;
     let mut sqlite = Sqlite::open(&folder.join("calls.sqlite"), &calls)?;
     let mut by_row = Postgres::open(postgres)?;

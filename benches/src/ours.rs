@@ -9,12 +9,14 @@ use exotel_exporter::exotel::{AccountShape, Row, read_page};
 use exotel_exporter::ingest::{Callback, Context, Page};
 use exotel_exporter::metrics::{BuildInfo, Format, Metrics};
 use exotel_exporter::model::callback::{Kind, Taken, Told};
+use exotel_exporter::model::health::HealthCheck;
 use exotel_exporter::model::{
-    AccountId, Directory, RunStatus, Slice, SyncRun, SyncState, Timestamp, UtcOffset, WallTime,
+    AccountId, Direction, Directory, KnownExoPhone, RunStatus, SetAside, Slice, SyncRun, SyncState,
+    Timestamp, UtcOffset, WallTime,
 };
 use exotel_exporter::reconcile::Origin;
 use exotel_exporter::settle::{Callbacks, Rules};
-use exotel_exporter::store::{Held, Operation, Options, Store, Wants, WriteSet};
+use exotel_exporter::store::{HealthWrites, Held, Operation, Options, Store, Wants, WriteSet};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
@@ -22,6 +24,8 @@ use crate::calls::{ACCOUNT, Calls, PAGE, exophones};
 
 /// How old the newest row of a page is when it is read: as old as the lag makes it.
 const READ_AFTER: i64 = 1200;
+/// How long after its end a call's callback is waited for: shorter than [`READ_AFTER`], so that what is missed is known at once.
+const MISSED_AFTER: i64 = 300;
 /// Pages on their way at once while filling.
 const IN_FLIGHT: usize = 64;
 
@@ -112,8 +116,8 @@ impl Ours {
         let (store, account) = runtime.block_on(async {
             let store = Store::open(Options { path: path.to_owned(), metrics: metrics.store.clone() })?;
             let (account, _) = store.account(ACCOUNT, first_start).await?;
-            let phones = Memo { account, state: None, exophones: exophones() };
-            store.transact(phones).await?;
+            let phones = Note { exophones: exophones(), ..Note::default() };
+            store.transact(Memo { account, note: phones }).await?;
             anyhow::Ok((store, account))
         })?;
         Ok(Self { runtime, metrics, store, account, reader: Reader::new(account, first_start) })
@@ -191,20 +195,65 @@ impl Ours {
             details_inline: Some(true),
             ..SyncState::default()
         };
-        let memo = Memo { account: self.account, state: Some(state), exophones: Vec::new() };
+        let memo = Memo { account: self.account, note: Note { state: Some(state), ..Note::default() } };
         self.runtime.block_on(async {
             self.store.transact(memo).await?;
             self.store.close().await;
             Ok(())
         })
     }
+
+    /// From now on every outbound-dial call should have been announced by a callback, and none is.
+    pub fn miss_callbacks(&mut self) {
+        let callbacks = Callbacks::new(&[Direction::OutboundDial], &["calls".to_owned()], MISSED_AFTER);
+        self.reader.context.rules.callbacks = callbacks;
+    }
+
+    /// Stores what is no call, many a commit.
+    pub fn note(&mut self, notes: impl Iterator<Item = Note>) -> anyhow::Result<()> {
+        let Self { runtime, store, account, .. } = self;
+        runtime.block_on(async {
+            let mut waiting = JoinSet::new();
+            for note in notes {
+                let (store, memo) = (store.clone(), Memo { account: *account, note });
+                waiting.spawn(async move { store.transact(memo).await });
+                while waiting.len() >= 4 * IN_FLIGHT {
+                    waiting.join_next().await.context("notes on their way")???;
+                }
+            }
+            for done in waiting.join_all().await {
+                done?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes the raw checks before a time, as the program does; their hours stay.
+    pub fn forget_checks(&mut self, before: Timestamp) -> anyhow::Result<()> {
+        let done = self.store.prune_health_checks(self.account, before, Timestamp(0));
+        Ok(self.runtime.block_on(done)?)
+    }
+}
+
+/// What is no call.
+#[derive(Clone, Default)]
+pub struct Note {
+    /// State of reading.
+    pub state: Option<SyncState>,
+    /// Numbers.
+    pub exophones: Vec<KnownExoPhone>,
+    /// A run.
+    pub run: Option<SyncRun>,
+    /// A check.
+    pub check: Option<HealthCheck>,
+    /// Rows that could not be read.
+    pub set_aside: Vec<SetAside>,
 }
 
 /// Stores what is no call.
 struct Memo {
     account: AccountId,
-    state: Option<SyncState>,
-    exophones: Vec<exotel_exporter::model::KnownExoPhone>,
+    note: Note,
 }
 
 impl Operation for Memo {
@@ -215,8 +264,10 @@ impl Operation for Memo {
     }
 
     fn decide(&mut self, _: Held) -> (WriteSet, ()) {
-        let writes =
-            WriteSet { sync: self.state.clone(), exophones: self.exophones.clone(), ..WriteSet::default() };
+        let Note { state, exophones, run, check, set_aside } = self.note.clone();
+        let health =
+            check.map(|check| Box::new(HealthWrites { check: Some(check), ..HealthWrites::default() }));
+        let writes = WriteSet { sync: state, exophones, run, set_aside, health, ..WriteSet::default() };
         (writes, ())
     }
 }

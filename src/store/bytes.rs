@@ -106,6 +106,23 @@ impl<'a> Reader<'a> {
         String::from_utf8(bytes.to_vec()).map_err(|_| Malformed)
     }
 
+    /// Passes a text.
+    pub fn skip_text(&mut self) -> Result<(), Malformed> {
+        let length = self.small::<usize>()?;
+        self.bytes(length).map(drop)
+    }
+
+    /// Passes a phone number.
+    pub fn skip_number(&mut self) -> Result<(), Malformed> {
+        match self.0.first().ok_or(Malformed)? {
+            0 => {
+                self.byte()?;
+                self.skip_text()
+            }
+            _ => self.bytes(5).map(drop),
+        }
+    }
+
     /// A phone number.
     pub fn number(&mut self) -> Result<String, Malformed> {
         let first = *self.0.first().ok_or(Malformed)?;
@@ -150,6 +167,10 @@ mod tests {
             prop_assert_eq!(r.int(), Ok(b));
             prop_assert_eq!(r.text(), Ok(t));
             prop_assert_eq!(r.number(), Ok(n));
+            prop_assert!(r.0.is_empty());
+            let mut r = Reader(&w.0);
+            prop_assert!(r.uint().is_ok() && r.int().is_ok());
+            prop_assert_eq!((r.skip_text(), r.skip_number()), (Ok(()), Ok(())));
             prop_assert!(r.0.is_empty());
         }
 

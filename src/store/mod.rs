@@ -29,6 +29,7 @@ mod open;
 mod prepare;
 mod prune;
 mod read;
+mod runs;
 mod seal;
 mod summary;
 mod tables;
@@ -52,6 +53,7 @@ pub use erased::Erased;
 pub use error::{Error, OpenError};
 pub use health::HealthWrites;
 pub use maintain::{CheckReport, Stats, TableStats, backup, check, compact, restore, stats};
+pub use runs::RunSums;
 pub use summary::Summary;
 pub use tables::{COUNTED, LAYOUT};
 
@@ -83,6 +85,8 @@ struct Shared {
     base: BTreeMap<u64, u64>,
     /// What waited when somebody last asked.
     summaries: Mutex<BTreeMap<AccountId, summary::Known>>,
+    /// What is kept of runs, for sums.
+    runs: Arc<runs::KeptRuns>,
     /// Calls in progress, as the engine in force counts them.
     live: ArcSwap<inbox::Live>,
     metrics: StoreMetrics,

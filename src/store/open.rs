@@ -40,6 +40,7 @@ impl Store {
             totals: Mutex::default(),
             base: prepared.base,
             summaries: Mutex::default(),
+            runs: Arc::default(),
             live: ArcSwap::new(prepared.engine.inbox.live()),
             metrics: options.metrics,
         });

@@ -149,6 +149,25 @@ pub fn encode_call(record: &CallRecord, key: &[u8], account_sid: &str) -> Vec<u8
 /// # Errors
 /// [`Malformed`] if the checksum over key and value does not fit, or the version is not known.
 pub fn decode_call(key: &[u8], value: &[u8], account_sid: &str) -> Result<CallRecord, Malformed> {
+    read_call(key, value, Texts::Read { account_sid })
+}
+
+/// The same without what no filter asks for: the numbers of the parties, names, texts and URLs are left out.
+///
+/// # Errors
+/// As [`decode_call`].
+pub(super) fn skim_call(key: &[u8], value: &[u8]) -> Result<CallRecord, Malformed> {
+    read_call(key, value, Texts::LeftOut)
+}
+
+/// Whether texts are read.
+#[derive(Clone, Copy)]
+enum Texts<'a> {
+    Read { account_sid: &'a str },
+    LeftOut,
+}
+
+fn read_call(key: &[u8], value: &[u8], texts: Texts<'_>) -> Result<CallRecord, Malformed> {
     let (_, created, sid) = read_call_key(key)?;
     let split = value.len().checked_sub(CHECKSUM).ok_or(Malformed)?;
     let (body, sum) = value.split_at(split);
@@ -184,7 +203,11 @@ pub fn decode_call(key: &[u8], value: &[u8], account_sid: &str) -> Result<CallRe
         call.price = Some(read_money(&mut r)?);
     }
     let number = |r: &mut Reader<'_>, bit| -> Result<Option<String>, Malformed> {
-        if has(bit) { r.number().map(Some) } else { Ok(None) }
+        match texts {
+            _ if !has(bit) => Ok(None),
+            Texts::LeftOut if bit != EXOPHONE => r.skip_number().map(|()| None),
+            _ => r.number().map(Some),
+        }
     };
     call.to = number(&mut r, TO)?;
     call.from = number(&mut r, FROM)?;
@@ -194,16 +217,23 @@ pub fn decode_call(key: &[u8], value: &[u8], account_sid: &str) -> Result<CallRe
         call.answered_by = Some(AnsweredBy::from_code(r.byte()?).ok_or(Malformed)?);
     }
     let text = |r: &mut Reader<'_>, bit| -> Result<Option<String>, Malformed> {
-        if has(bit) { r.text().map(Some) } else { Ok(None) }
+        match texts {
+            _ if !has(bit) => Ok(None),
+            Texts::LeftOut => r.skip_text().map(|()| None),
+            Texts::Read { .. } => r.text().map(Some),
+        }
     };
     call.caller_name = text(&mut r, CALLER_NAME)?;
     call.custom_field = text(&mut r, CUSTOM_FIELD)?;
-    if has(URI) {
-        call.uri = Some(read_template(&mut r, call.sid.as_str(), account_sid)?);
-    }
-    if has(RECORDING) {
-        call.recording_url = Some(read_template(&mut r, call.sid.as_str(), account_sid)?);
-    }
+    let template = |r: &mut Reader<'_>, bit, sid: &str| -> Result<Option<String>, Malformed> {
+        match texts {
+            _ if !has(bit) => Ok(None),
+            Texts::LeftOut => skip_template(r).map(|()| None),
+            Texts::Read { account_sid } => read_template(r, sid, account_sid).map(Some),
+        }
+    };
+    call.uri = template(&mut r, URI, call.sid.as_str())?;
+    call.recording_url = template(&mut r, RECORDING, call.sid.as_str())?;
     if has(DETAILS) {
         call.details = Some(read_details(&mut r)?);
     }
@@ -299,6 +329,13 @@ fn read_template(r: &mut Reader<'_>, sid: &str, account_sid: &str) -> Result<Str
     };
     // Account first: it was put in last.
     Ok(short.replace('\u{2}', account_sid).replace('\u{1}', sid))
+}
+
+fn skip_template(r: &mut Reader<'_>) -> Result<(), Malformed> {
+    match r.byte()? {
+        254 | 255 => r.skip_text(),
+        _ => Ok(()),
+    }
 }
 
 fn checksum(key: &[u8], body: &[u8]) -> [u8; CHECKSUM] {

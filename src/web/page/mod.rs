@@ -55,7 +55,7 @@ impl Page {
              <a class=\"brand\" href=\"./\">{LOGO}<span>exotel-exporter</span></a>\
              <span class=\"version\">{version}</span>\n<nav aria-label=\"Pages\">\
              <a href=\"{}\">Metrics</a> <a href=\"docs\">Docs</a> \
-             <a href=\"api/openapi.json\">API description</a> \
+             <a href=\"api/openapi.json\">API</a> \
              <a href=\"-/healthy\">Health</a> <a href=\"-/ready\">Readiness</a></nav>\n</header>\n\
              <main id=\"content\">\n",
             Escaped(links.telemetry_path.trim_start_matches('/')),

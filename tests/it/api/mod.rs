@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod beyond;
+mod fuzz;
 mod old_routes;
 mod refresh;
 
