@@ -19,6 +19,7 @@ mod health;
 mod holder;
 mod inbox;
 mod index;
+mod journal;
 mod kept;
 mod maintain;
 mod messages;
@@ -28,6 +29,7 @@ mod open;
 mod prepare;
 mod prune;
 mod read;
+mod redo;
 mod seal;
 mod summary;
 mod tables;
@@ -38,6 +40,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -77,6 +80,8 @@ struct Shared {
     path: PathBuf,
     /// None while it is opened again after a fault.
     db: ArcSwapOption<Database>,
+    /// Whether the journal holds what a reader of the file would miss.
+    is_pending: AtomicBool,
     /// What `/metrics` shows of the persisted totals: replaced piecemeal after each commit.
     totals: Mutex<Arc<BTreeMap<u64, u64>>>,
     /// Totals at the moment of a restore; taken off what is shown.
