@@ -7,8 +7,8 @@ use redb::ReadableTable;
 
 use super::Error;
 use super::bytes::{Malformed, Reader};
-use super::redo::Table;
 use super::codec::{push_sid, read_sid, stored_time};
+use super::redo::Table;
 use crate::model::{AccountId, Sid, Task, Timestamp, WallTime};
 
 /// The table within a write transaction.

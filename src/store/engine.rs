@@ -8,9 +8,9 @@ use std::time::Instant;
 use redb::{Database, WriteTransaction};
 
 use super::erased::Erased;
+use super::error::io_reason;
 use super::group::{Committed, Group};
 use super::inbox::Inbox;
-use super::error::io_reason;
 use super::index::Recent;
 use super::journal::Journal;
 use super::numbers::Numbers;
@@ -129,7 +129,10 @@ impl Engine {
         txn.open_table(META)?.insert(key, row.as_slice())?;
         // Repair after a kill takes milliseconds instead of a walk over the whole file.
         txn.set_quick_repair(true);
-        txn.commit().map_err(|error| failed(&error.to_string()))?;
+        txn.commit().map_err(|error| match error.into() {
+            error @ Error::Unavailable { .. } => error,
+            other => failed(&other.to_string()),
+        })?;
         self.journal.restart();
         Ok(())
     }

@@ -139,7 +139,8 @@ impl Journal {
 
     fn open(&mut self) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
+        let file =
+            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
         self.len = file.metadata()?.len();
         // The name must outlive a loss of power, as the records do.
         let folder = self.path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -48,12 +48,7 @@ pub(super) fn write(
 }
 
 /// Keeps a callback under the next number, unless the same is kept already.
-fn keep(
-    txn: &Txn<'_>,
-    metrics: &StoreMetrics,
-    account: AccountId,
-    kept: &Kept,
-) -> Result<(), Error> {
+fn keep(txn: &Txn<'_>, metrics: &StoreMetrics, account: AccountId, kept: &Kept) -> Result<(), Error> {
     let (mut table, mut hashes) = (txn.open_table(KEPT)?, txn.open_table(KEPT_BY_HASH)?);
     let hash = (account.0, hash(kept));
     if let Some(number) = hashes.get(hash)?.map(|number| number.value())

@@ -40,7 +40,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -125,6 +125,15 @@ impl Store {
     /// The persisted totals as of the last durable commit, less what a restored copy began with.
     pub fn totals(&self) -> Totals {
         Totals::new(Arc::clone(&self.shared.totals()))
+    }
+
+    /// Lets whoever reads the file from now on, from within or beside this program, see everything that was
+    /// answered before. Without it a reader beside us sees a state that is a few seconds old.
+    pub async fn checkpoint(&self) {
+        if self.shared.is_pending.load(Ordering::Acquire) {
+            // Should it fail, the file is opened again, and what the journal holds is in it then.
+            drop(writer::checkpoint(&self.queue).await);
+        }
     }
 
     /// Waits for what is queued, then closes the file.

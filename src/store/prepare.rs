@@ -52,7 +52,10 @@ pub(super) fn prepare(
     metrics: StoreMetrics,
     opening: Opening,
 ) -> Result<Prepared, Error> {
-    open::guarded(|| prepare_unguarded(db, path, metrics, opening), || Error::Damaged(open::CONTRADICTION.into()))
+    open::guarded(
+        || prepare_unguarded(db, path, metrics, opening),
+        || Error::Damaged(open::CONTRADICTION.into()),
+    )
 }
 
 fn prepare_unguarded(
@@ -203,11 +206,7 @@ fn make(txn: &WriteTransaction) -> Result<(), Error> {
     Ok(())
 }
 
-fn put(
-    name: &str,
-    table: &mut Table<'_, u32, &'static [u8]>,
-    numbers: &Numbers,
-) -> Result<(), Error> {
+fn put(name: &str, table: &mut Table<'_, u32, &'static [u8]>, numbers: &Numbers) -> Result<(), Error> {
     for (key, row) in numbers.rows(name) {
         table.insert(key, row.as_slice())?;
     }

@@ -1,7 +1,6 @@
 //! Reads beside the writer: each sees one committed state and blocks nobody.
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -36,10 +35,7 @@ impl Store {
         &self,
         read: impl FnOnce(&Reading) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        if self.shared.is_pending.load(Ordering::Acquire) {
-            // Should it fail, the file is opened again, and what the journal holds is in it then.
-            drop(writer::checkpoint(&self.queue).await);
-        }
+        self.checkpoint().await;
         let db = self.shared.db.load_full();
         let db: Arc<Database> =
             db.ok_or(Error::Unavailable { action: "read", reason: "it is being opened again".into() })?;

@@ -11,7 +11,8 @@ use std::ops::Deref;
 use std::path::Path;
 
 use redb::{
-    Database, Key, ReadableDatabase as _, ReadableTable, TableDefinition, TableError, TableHandle as _, Value, WriteTransaction,
+    Database, Key, ReadableDatabase as _, ReadableTable, TableDefinition, TableError, TableHandle as _,
+    Value, WriteTransaction,
 };
 
 use super::Error;
@@ -115,7 +116,7 @@ fn changes(notes: &[u8]) -> Result<Vec<Change<'_>>, Malformed> {
 /// Gives every table a code, which journals hold: never change one.
 macro_rules! coded {
     ($($code:literal $table:ident)+) => {
-        fn code(name: &str) -> Option<u8> {
+        pub(super) fn code(name: &str) -> Option<u8> {
             [$(($code, $table.name())),+].into_iter().find(|(_, known)| *known == name).map(|(code, _)| code)
         }
 
@@ -185,7 +186,8 @@ impl Mark {
     ) -> Result<Option<Self>, Error> {
         let Some(value) = meta.get(KEY)? else { return Ok(None) };
         let mut r = Reader(unseal_bytes("meta", KEY.as_bytes(), value.value())?);
-        let mut number = || Ok::<_, Malformed>(u64::from_le_bytes(r.bytes(8)?.try_into().map_err(|_| Malformed)?));
+        let mut number =
+            || Ok::<_, Malformed>(u64::from_le_bytes(r.bytes(8)?.try_into().map_err(|_| Malformed)?));
         Ok(Some(Self { id: number()?, applied: number()? }))
     }
 
@@ -211,7 +213,9 @@ pub(super) fn recover(db: &Database, store: &Path) -> Result<(), Error> {
     let unread = |error| Error::Unavailable { action: "read", reason: io_reason(&error) };
     let found = journal::read(&journal::place(store), mark).map_err(unread)?;
     if found.damaged {
-        tracing::error!("the journal beside the store is damaged: what was stored last before the end is lost, and is asked for again");
+        tracing::error!(
+            "the journal beside the store is damaged: what was stored last before the end is lost, and is asked for again"
+        );
     }
     let (Some(first), Some(last)) = (found.records.first(), found.records.last()) else { return Ok(()) };
     if first.number != mark.applied + 1 {

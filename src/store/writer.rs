@@ -152,13 +152,12 @@ pub(super) async fn run(shared: Arc<Shared>, engine: Engine, mut messages: mpsc:
                 state.run_group(group).await;
             }
             Message::With(act, answer) => {
-                let act =
-                    |engine: &mut Engine, _: &Shared| {
-                        // It makes a transaction of its own, and what it removes shall be nowhere.
-                        engine.checkpoint().map_err(|error| (StoreOp::Commit, error))?;
-                        engine.wipe_journal();
-                        act(engine).map_err(|error| (StoreOp::Write, error))
-                    };
+                let act = |engine: &mut Engine, _: &Shared| {
+                    // It makes a transaction of its own, and what it removes shall be nowhere.
+                    engine.checkpoint().map_err(|error| (StoreOp::Commit, error))?;
+                    engine.wipe_journal();
+                    act(engine).map_err(|error| (StoreOp::Write, error))
+                };
                 let result = state.run(act).await;
                 // As above: the caller may be gone.
                 drop(answer.send(result));
