@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use exotel_exporter::exotel::callback::{self, Letter};
 use exotel_exporter::exotel::{AccountShape, Row, read_page};
-use exotel_exporter::ingest::{Callback, Context, Page};
+use exotel_exporter::ingest::{Callback, Context, Page, Summary};
 use exotel_exporter::metrics::{BuildInfo, Format, Metrics};
 use exotel_exporter::model::callback::{Kind, Taken, Told};
 use exotel_exporter::model::health::HealthCheck;
@@ -18,7 +18,7 @@ use exotel_exporter::reconcile::Origin;
 use exotel_exporter::settle::{Callbacks, Rules};
 use exotel_exporter::store::{HealthWrites, Held, Operation, Options, Store, Wants, WriteSet};
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::calls::{ACCOUNT, Calls, PAGE, exophones};
 
@@ -97,6 +97,21 @@ impl Reader {
     }
 }
 
+/// When a page is decoded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Decoding {
+    /// While the one before it is made durable, as in the program: there other threads read than write.
+    Beside,
+    /// When the one before it is durable.
+    InTurn,
+}
+
+fn done(result: Result<Summary, exotel_exporter::store::Error>) -> anyhow::Result<()> {
+    let summary = result?;
+    anyhow::ensure!(summary.new == PAGE && summary.settled == PAGE, "not all new and counted: {summary:?}");
+    Ok(())
+}
+
 /// The program's own store.
 pub struct Ours {
     runtime: Runtime,
@@ -123,15 +138,30 @@ impl Ours {
         Ok(Self { runtime, metrics, store, account, reader: Reader::new(account, first_start) })
     }
 
-    /// Takes a page in; returns when it is durable.
-    pub fn page(&mut self, body: &[u8]) -> anyhow::Result<()> {
-        let operation = self.reader.read(body)?;
-        let summary = self.runtime.block_on(self.store.transact(operation))?;
-        anyhow::ensure!(
-            summary.new == PAGE && summary.settled == PAGE,
-            "not all new and counted: {summary:?}"
-        );
-        Ok(())
+    /// Takes pages in, one a commit; returns when all are durable.
+    pub fn pages(&mut self, bodies: &[Vec<u8>], decoding: Decoding) -> anyhow::Result<()> {
+        let Self { runtime, store, reader, .. } = self;
+        runtime.block_on(async {
+            let mut before: Option<JoinHandle<_>> = None;
+            for body in bodies {
+                let operation = reader.read(body)?;
+                // Only then is the next one handed over, so that no commit ever takes two.
+                if let Some(before) = before.take() {
+                    done(before.await?)?;
+                }
+                match decoding {
+                    Decoding::Beside => {
+                        let store = store.clone();
+                        before = Some(tokio::spawn(async move { store.transact(operation).await }));
+                    }
+                    Decoding::InTurn => done(store.transact(operation).await)?,
+                }
+            }
+            match before {
+                Some(last) => done(last.await?),
+                None => Ok(()),
+            }
+        })
     }
 
     /// Takes in the callback of a call that ends now; returns when it is durable.

@@ -29,9 +29,14 @@ impl Writer {
     }
 
     /// Length and bytes.
+    pub fn counted(&mut self, bytes: &[u8]) {
+        self.uint(bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Length and bytes.
     pub fn text(&mut self, text: &str) {
-        self.uint(text.len() as u64);
-        self.0.extend_from_slice(text.as_bytes());
+        self.counted(text.as_bytes());
     }
 
     /// A phone number: five bytes for the forms Exotel uses, its text otherwise.
@@ -100,9 +105,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Length and bytes.
-    pub fn text(&mut self) -> Result<String, Malformed> {
+    pub fn counted(&mut self) -> Result<&'a [u8], Malformed> {
         let length = self.small::<usize>()?;
-        let bytes = self.bytes(length)?;
+        self.bytes(length)
+    }
+
+    /// Length and bytes.
+    pub fn text(&mut self) -> Result<String, Malformed> {
+        let bytes = self.counted()?;
         String::from_utf8(bytes.to_vec()).map_err(|_| Malformed)
     }
 

@@ -20,6 +20,7 @@ mod health;
 mod holder;
 mod inbox;
 mod index;
+mod journal;
 mod kept;
 mod maintain;
 mod messages;
@@ -29,6 +30,7 @@ mod open;
 mod prepare;
 mod prune;
 mod read;
+mod redo;
 mod runs;
 mod seal;
 mod summary;
@@ -40,6 +42,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -79,6 +82,8 @@ struct Shared {
     path: PathBuf,
     /// None while it is opened again after a fault.
     db: ArcSwapOption<Database>,
+    /// Whether the journal holds what a reader of the file would miss.
+    is_pending: AtomicBool,
     /// What `/metrics` shows of the persisted totals: replaced piecemeal after each commit.
     totals: Mutex<Arc<BTreeMap<u64, u64>>>,
     /// Totals at the moment of a restore; taken off what is shown.
@@ -124,6 +129,15 @@ impl Store {
     /// The persisted totals as of the last durable commit, less what a restored copy began with.
     pub fn totals(&self) -> Totals {
         Totals::new(Arc::clone(&self.shared.totals()))
+    }
+
+    /// Lets whoever reads the file from now on, from within or beside this program, see everything that was
+    /// answered before. Without it a reader beside us sees a state that is a few seconds old.
+    pub async fn checkpoint(&self) {
+        if self.shared.is_pending.load(Ordering::Acquire) {
+            // Should it fail, the file is opened again, and what the journal holds is in it then.
+            drop(writer::checkpoint(&self.queue).await);
+        }
     }
 
     /// Waits for what is queued, then closes the file.

@@ -29,11 +29,13 @@ pub(super) struct Reading {
 }
 
 impl Store {
-    /// Runs a read on one committed state, away from the async threads.
+    /// Runs a read on one committed state, away from the async threads: at least the one of everything that was
+    /// answered before.
     pub(super) async fn view<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Reading) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        self.checkpoint().await;
         let db = self.shared.db.load_full();
         let db: Arc<Database> =
             db.ok_or(Error::Unavailable { action: "read", reason: "it is being opened again".into() })?;
