@@ -9,7 +9,7 @@ use super::ask::{Ask, DAY, bad, unknown_call};
 use super::desk::{CallFilter, CallsWanted, Who};
 use super::figures::{money, ratio};
 use super::numbers::Numbers;
-use super::schema::{Counts, Object, Schema, Time};
+use super::schema::{Counts, Schema, Time};
 use crate::model::series::COUNTED_STATUSES;
 use crate::model::{
     Awaited, CallRecord, Direction, HourTotals, Outcome, SettledKind, Status, Timestamp, WallTime,
