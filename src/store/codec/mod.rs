@@ -20,6 +20,7 @@ pub(super) use sid::{push_sid, read_sid};
 
 use self::book::{read_book, read_details, read_money, write_book, write_details, write_money};
 use super::bytes::{Malformed, Reader, Writer};
+use super::seal::sum_of;
 use crate::model::{
     AccountId, AnsweredBy, Awaited, CallRecord, DetailsState, Direction, Observation, Sid, Status, WallTime,
 };
@@ -339,10 +340,5 @@ fn skip_template(r: &mut Reader<'_>) -> Result<(), Malformed> {
 }
 
 fn checksum(key: &[u8], body: &[u8]) -> [u8; CHECKSUM] {
-    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-    hasher.update(key);
-    hasher.update(body);
-    let mut sum = [0; CHECKSUM];
-    sum.copy_from_slice(&hasher.digest().to_le_bytes()[..CHECKSUM]);
-    sum
+    sum_of(&[key, body])
 }

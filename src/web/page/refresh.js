@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const every = 10000;
-  // Whole and without a password: a page that was opened as https://user:password@host/ may not fetch relative to itself.
+  // Whole, so without user and password: where these stand in its own address, a page may not fetch relative to itself.
   const page = location.origin + location.pathname;
   const control = document.createElement("button");
   const place = document.getElementById("live");
