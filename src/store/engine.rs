@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redb::{Database, WriteTransaction};
 
@@ -20,6 +20,10 @@ use super::{Error, writer};
 use crate::metrics::{StoreMetrics, StoreOp};
 use crate::model::{AccountId, WallTime};
 
+/// What the journal holds is written for good after this long at the latest: it bounds what is applied after a
+/// kill, and how old a state somebody sees who reads the file beside us.
+pub(super) const CHECKPOINT: Duration = Duration::from_secs(5);
+
 /// A queued operation, its types erased.
 pub(super) trait Queued: Send {
     /// Reads, decides and writes into the transaction; keeps the reply for later.
@@ -35,13 +39,12 @@ pub(super) struct Known {
     pub(super) prune_floor: WallTime,
 }
 
-/// How a group becomes durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Commit {
-    /// By a record of the journal.
-    ToJournal,
-    /// By redb itself, with all that the journal holds.
-    ForGood,
+/// A group that ran.
+pub(super) struct Ran {
+    /// The totals that it changed.
+    pub(super) changed: Vec<(u64, u64)>,
+    /// What it wrote, for the journal.
+    pub(super) notes: Vec<u8>,
 }
 
 /// The open database and what of it is kept in memory.
@@ -63,27 +66,22 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Runs a group; all of it is durable, or none. Gives the totals that changed.
+    /// Runs a group: all of it is in the open transaction then, or none. It is not durable yet.
     ///
     /// # Errors
-    /// The first failing operation's, or the commit's: then nothing was written.
-    pub(super) fn run_group(
-        &mut self,
-        queue: &mut [Box<dyn Queued>],
-        commit: Commit,
-    ) -> Result<Vec<(u64, u64)>, writer::Failed> {
+    /// The first failing operation's.
+    pub(super) fn run_group(&mut self, queue: &mut [Box<dyn Queued>]) -> Result<Ran, writer::Failed> {
         let began = Instant::now();
-        let txn = self.begin().map_err(|error| (StoreOp::Write, error))?;
+        let write = |error| (StoreOp::Write, error);
+        let txn = self.begin().map_err(write)?;
         // An error drops the transaction, and with it what the journal holds; the next one does that again.
-        let (committed, notes) = self.run_in(&txn, queue).map_err(|error| (StoreOp::Write, error))?;
-        self.metrics.observe(StoreOp::Write, began.elapsed());
-        let began = Instant::now();
-        self.commit(txn, &notes, commit).map_err(|error| (StoreOp::Commit, error))?;
-        self.metrics.observe(StoreOp::Commit, began.elapsed());
+        let (committed, notes) = self.run_in(&txn, queue).map_err(write)?;
+        self.txn = Some(txn);
         self.recent.committed(committed.fresh);
         self.inbox.committed(committed.inbox);
         self.totals.replace(committed.totals);
-        Ok(committed.changed)
+        self.metrics.observe(StoreOp::Write, began.elapsed());
+        Ok(Ran { changed: committed.changed, notes })
     }
 
     /// The transaction that holds what the journal does, or a new one.
@@ -92,8 +90,9 @@ impl Engine {
             return Ok(txn);
         }
         let txn = self.db.begin_write()?;
-        if self.journal.is_pending() {
-            redo::again(&txn, &self.journal.read().map_err(|error| failed(&io_reason(&error)))?)?;
+        if self.pending_since().is_some() {
+            self.finish_appending()?;
+            redo::again(&txn, &self.journal.read().map_err(of_journal)?)?;
         }
         Ok(txn)
     }
@@ -114,17 +113,44 @@ impl Engine {
         Ok((committed, txn.into_notes()))
     }
 
-    fn commit(&mut self, txn: WriteTransaction, notes: &[u8], commit: Commit) -> Result<(), Error> {
-        if commit == Commit::ForGood || self.journal.is_enough(notes) {
-            return self.for_good(txn);
-        }
-        // Whether it is durable is not known if this fails: the file is closed, and the next opening finds out.
-        self.journal.append(notes).map_err(|error| failed(&io_reason(&error)))?;
-        self.txn = Some(txn);
-        Ok(())
+    /// Whether redb had better commit for good: what the journal holds is much or old, or these notes are many.
+    pub(super) fn is_enough(&self, notes: &[u8]) -> bool {
+        self.journal.is_enough(notes)
+            || self.journal.since().is_some_and(|since| since.elapsed() >= CHECKPOINT)
     }
 
-    fn for_good(&mut self, mut txn: WriteTransaction) -> Result<(), Error> {
+    /// Makes what a group wrote durable. After an error nobody knows whether it is: the file must be closed, and
+    /// the next opening finds out. The same goes for the two that follow.
+    ///
+    /// # Errors
+    /// Those of the journal's file.
+    pub(super) fn append(&mut self, notes: &[u8]) -> Result<(), Error> {
+        self.journal.append(notes).map_err(of_journal)
+    }
+
+    /// Begins to make it durable, see [`Self::finish_appending`].
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) fn begin_to_append(&mut self, notes: Vec<u8>) -> Result<(), Error> {
+        self.journal.begin(notes).map_err(of_journal)
+    }
+
+    /// Waits until what was begun is durable.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) fn finish_appending(&mut self) -> Result<(), Error> {
+        self.journal.finish().map_err(of_journal)
+    }
+
+    /// Commits the open transaction for good; afterwards none is open.
+    ///
+    /// # Errors
+    /// The commit's; what was durable before is in the journal still.
+    pub(super) fn for_good(&mut self) -> Result<(), Error> {
+        self.finish_appending()?;
+        let mut txn = self.begin()?;
         let (key, row) = self.journal.mark().row();
         txn.open_table(META)?.insert(key, row.as_slice())?;
         // Repair after a kill takes milliseconds instead of a walk over the whole file.
@@ -137,25 +163,24 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes for good what the journal holds, if it holds anything; afterwards no transaction is open.
+    /// Commits for good what the journal holds, if it holds anything; afterwards no transaction is open.
     ///
     /// # Errors
-    /// The commit's; the journal holds it still.
+    /// As above.
     pub(super) fn checkpoint(&mut self) -> Result<(), Error> {
-        if !self.journal.is_pending() {
+        if self.pending_since().is_none() {
             self.txn = None;
             return Ok(());
         }
         let began = Instant::now();
-        let txn = self.begin()?;
-        self.for_good(txn)?;
+        self.for_good()?;
         self.metrics.observe(StoreOp::Commit, began.elapsed());
         Ok(())
     }
 
-    /// Whether the journal holds what redb has not written.
-    pub(super) fn is_pending(&self) -> bool {
-        self.journal.is_pending()
+    /// Since when the journal has held what redb has not written; none if it holds nothing.
+    pub(super) fn pending_since(&self) -> Option<tokio::time::Instant> {
+        self.journal.since()
     }
 
     /// Leaves nothing in the journal's file, which must hold nothing that is needed.
@@ -174,6 +199,10 @@ impl Engine {
     pub(super) fn prune_floor(&self, account: AccountId) -> WallTime {
         self.accounts.get(&account.0).map_or(WallTime(0), |known| known.prune_floor)
     }
+}
+
+fn of_journal(error: std::io::Error) -> Error {
+    failed(&io_reason(&error))
 }
 
 /// An error after which the file is opened again.

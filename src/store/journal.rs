@@ -14,7 +14,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
+use tokio::time::Instant;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::redo::Mark;
@@ -35,7 +37,10 @@ const MANY: usize = if cfg!(test) { 32 * 1024 } else { 512 * 1024 };
 pub(super) struct Journal {
     path: PathBuf,
     /// None until the first record.
-    file: Option<File>,
+    file: Option<Open>,
+    /// Who writes beside us; none until that is wanted.
+    hand: Option<Hand>,
+    is_writing: bool,
     id: u64,
     /// Number of the last record that a checkpoint holds.
     applied: u64,
@@ -43,8 +48,60 @@ pub(super) struct Journal {
     next: u64,
     /// Where it goes.
     at: u64,
+    since: Option<Instant>,
     /// Length of the file.
     len: u64,
+}
+
+#[derive(Debug)]
+struct Open(File);
+
+/// A record, and where it goes.
+#[derive(Debug)]
+struct Write {
+    at: u64,
+    record: Vec<u8>,
+    /// From where on the file grows, and by how much.
+    grown: Option<(u64, usize)>,
+}
+
+/// A thread that writes records.
+#[derive(Debug)]
+struct Hand {
+    work: mpsc::SyncSender<Write>,
+    done: mpsc::Receiver<io::Result<Write>>,
+}
+
+impl Open {
+    fn write(&self, write: &Write) -> io::Result<()> {
+        if let Some((from, more)) = write.grown {
+            self.0.write_all_at(&vec![0; more], from)?;
+        }
+        self.0.write_all_at(&write.record, write.at)?;
+        self.0.sync_data()
+    }
+}
+
+impl Hand {
+    fn new(file: File) -> io::Result<Self> {
+        let (work, orders) = mpsc::sync_channel::<Write>(1);
+        let (report, done) = mpsc::sync_channel(1);
+        let file = Open(file);
+        let write = move || {
+            for write in orders {
+                let written = file.write(&write).map(|()| write);
+                if report.send(written).is_err() {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new().name("journal".to_owned()).spawn(write)?;
+        Ok(Self { work, done })
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the thread that writes the journal is gone")
 }
 
 /// A record that was read back.
@@ -81,7 +138,18 @@ impl Journal {
     /// The journal of a store that holds everything up to this mark: nothing in the file is needed any more.
     pub(super) fn new(store: &Path, mark: Mark) -> Self {
         let (applied, next) = (mark.applied, mark.applied + 1);
-        Self { path: place(store), file: None, id: mark.id, applied, next, at: 0, len: 0 }
+        Self {
+            path: place(store),
+            file: None,
+            hand: None,
+            is_writing: false,
+            id: mark.id,
+            applied,
+            next,
+            at: 0,
+            since: None,
+            len: 0,
+        }
     }
 
     /// The mark of a store that holds every record there is.
@@ -99,9 +167,9 @@ impl Journal {
         if whole { Ok(records) } else { Err(ErrorKind::InvalidData.into()) }
     }
 
-    /// Whether there is a record that no checkpoint holds.
-    pub(super) fn is_pending(&self) -> bool {
-        self.at > 0
+    /// When the first record was written that no checkpoint holds.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.since
     }
 
     /// Whether redb had better commit these changes for good: the file is long, or they are many.
@@ -114,6 +182,46 @@ impl Journal {
     /// # Errors
     /// Those of the file. Whether the record is there is not known then: the store must be opened again.
     pub(super) fn append(&mut self, payload: &[u8]) -> io::Result<()> {
+        self.finish()?;
+        let write = self.next_write(payload)?;
+        self.file()?.write(&write)?;
+        self.wrote(&write);
+        Ok(())
+    }
+
+    /// Begins to append a record on a thread of its own; it is durable when [`Self::finish`] returns.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) fn begin(&mut self, payload: Vec<u8>) -> io::Result<()> {
+        self.finish()?;
+        let write = self.next_write(&payload)?;
+        let hand = match self.hand.take() {
+            Some(hand) => hand,
+            None => Hand::new(self.file()?.0.try_clone()?)?,
+        };
+        let hand = self.hand.insert(hand);
+        hand.work.send(write).map_err(|_| gone())?;
+        self.is_writing = true;
+        Ok(())
+    }
+
+    /// Waits for what was begun.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.is_writing) {
+            let hand = self.hand.as_ref().ok_or_else(gone)?;
+            let write = hand.done.recv().map_err(|_| gone())??;
+            self.wrote(&write);
+        }
+        Ok(())
+    }
+
+    fn next_write(&mut self, payload: &[u8]) -> io::Result<Write> {
+        // Its length must be known.
+        self.file()?;
         let length = u32::try_from(payload.len()).map_err(|_| ErrorKind::FileTooLarge)?;
         let mut record = Vec::with_capacity(HEAD + payload.len());
         record.extend_from_slice(&length.to_le_bytes());
@@ -121,20 +229,24 @@ impl Journal {
         record.extend_from_slice(&checksum(self.id, self.next, payload).to_le_bytes());
         record.extend_from_slice(payload);
         let end = self.at + record.len() as u64;
-        if self.file.is_none() {
-            self.file = Some(self.open()?);
-        }
-        let Some(file) = &self.file else { return Err(ErrorKind::NotFound.into()) };
-        if end > self.len {
-            let grown = vec![0; usize::try_from(end - self.len).map_or(GROWTH, |more| more + GROWTH)];
-            file.write_all_at(&grown, self.len)?;
-            self.len += grown.len() as u64;
-        }
-        file.write_all_at(&record, self.at)?;
-        file.sync_data()?;
-        self.at = end;
+        let grown =
+            (end > self.len).then(|| (self.len, usize::try_from(end - self.len).unwrap_or(0) + GROWTH));
+        Ok(Write { at: self.at, record, grown })
+    }
+
+    fn wrote(&mut self, Write { at, record, grown }: &Write) {
+        self.at = at + record.len() as u64;
+        self.len += grown.map_or(0, |(_, more)| more as u64);
         self.next += 1;
-        Ok(())
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    fn file(&mut self) -> io::Result<&Open> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => Open(self.open()?),
+        };
+        Ok(self.file.insert(file))
     }
 
     fn open(&mut self) -> io::Result<File> {
@@ -148,8 +260,9 @@ impl Journal {
         Ok(file)
     }
 
-    /// Redb has written everything: the next record begins the file.
+    /// Redb has written everything: the next record begins the file. Nothing may be under way.
     pub(super) fn restart(&mut self) {
+        self.since = None;
         self.applied = self.next - 1;
         self.at = 0;
     }
@@ -162,6 +275,7 @@ impl Journal {
         self.restart();
         self.len = 0;
         self.file = None;
+        self.hand = None;
         wipe(&self.path)
     }
 }

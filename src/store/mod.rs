@@ -22,6 +22,7 @@ mod inbox;
 mod index;
 mod journal;
 mod kept;
+mod line;
 mod maintain;
 mod messages;
 mod missed;
@@ -155,6 +156,11 @@ impl Shared {
     /// Likewise.
     fn summaries(&self) -> MutexGuard<'_, BTreeMap<AccountId, summary::Known>> {
         self.summaries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the journal holds what a reader of the file would miss.
+    fn set_pending(&self, pending: bool) {
+        self.is_pending.store(pending, Ordering::Release);
     }
 
     fn show(&self, changed: &[(u64, u64)]) {

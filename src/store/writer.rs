@@ -5,28 +5,22 @@
 //! may block.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
-use super::engine::{Commit, Engine, Queued};
+use super::engine::{CHECKPOINT, Engine, Queued};
 use super::group::Group;
+use super::line::{Line, Queue};
 use super::{Error, Operation, Shared, open, prepare};
 use crate::metrics::StoreOp;
 
-/// Operations that share a commit at most: bounds the transaction's memory.
-const GROUP: usize = 256;
 /// After a fault the file is opened again after this long, doubled each time up to the longest.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
-
-/// What the journal holds is written for good after this long at the latest: it bounds what is applied after a
-/// kill, and how old a state somebody sees who reads the file beside us.
-const CHECKPOINT: Duration = Duration::from_secs(5);
 
 /// What failed, for the metric, and how.
 pub(super) type Failed = (StoreOp, Error);
@@ -101,7 +95,7 @@ pub(super) async fn close(queue: &mpsc::Sender<Message>) {
 }
 
 /// Runs until [`Message::Close`] or until every handle is gone.
-pub(super) async fn run(shared: Arc<Shared>, engine: Engine, mut messages: mpsc::Receiver<Message>) {
+pub(super) async fn run(shared: Arc<Shared>, engine: Engine, messages: mpsc::Receiver<Message>) {
     let mut state = State {
         shared,
         engine: Some(engine),
@@ -109,48 +103,34 @@ pub(super) async fn run(shared: Arc<Shared>, engine: Engine, mut messages: mpsc:
         retry_at: Instant::now(),
         wait: FIRST_RETRY,
     };
-    let mut next = None;
+    // Held by this task while it waits, and by the thread at work, which looks who waits next.
+    let queue = Arc::new(Mutex::new(Queue::new(messages)));
     loop {
-        let message = match next.take() {
-            Some(message) => Some(message),
+        let message = async { queue.lock().await.take().await };
+        let message = match (&state.engine, state.checkpoint_at) {
             // While the file is closed after a fault it is opened again without waiting for work: readers
             // wait for it too.
-            None if state.engine.is_none() => tokio::select! {
-                message = messages.recv() => message,
+            (None, _) => tokio::select! {
+                message = message => message,
                 () = sleep_until(state.retry_at) => {
                     // What fails is reported where it fails, and tried again.
                     drop(state.run(|_, _| Ok(())).await);
                     continue;
                 }
             },
-            None => match state.checkpoint_at {
-                Some(at) => tokio::select! {
-                    message = messages.recv() => message,
-                    () = sleep_until(at) => {
-                        // As above.
-                        drop(state.checkpoint().await);
-                        continue;
-                    }
-                },
-                None => messages.recv().await,
+            (Some(_), Some(at)) => tokio::select! {
+                message = message => message,
+                () = sleep_until(at) => {
+                    // As above.
+                    drop(state.checkpoint().await);
+                    continue;
+                }
             },
+            (Some(_), None) => message.await,
         };
         let Some(message) = message else { break };
         match message {
-            Message::Run(first) => {
-                let mut group = vec![first];
-                while group.len() < GROUP {
-                    match messages.try_recv() {
-                        Ok(Message::Run(another)) => group.push(another),
-                        Ok(other) => {
-                            next = Some(other);
-                            break;
-                        }
-                        Err(_) => break,
-                    }
-                }
-                state.run_group(group).await;
-            }
+            Message::Run(first) => state.run_line(first, &queue).await,
             Message::With(act, answer) => {
                 let act = |engine: &mut Engine, _: &Shared| {
                     // It makes a transaction of its own, and what it removes shall be nowhere.
@@ -200,20 +180,21 @@ enum Visit {
 }
 
 impl State {
-    async fn run_group(&mut self, group: Vec<Box<dyn Queued>>) {
-        let (mut group, result) = self.run_queue(group).await;
+    /// Runs what waits, beginning with this one, until everybody is answered.
+    async fn run_line(&mut self, first: Box<dyn Queued>, queue: &Arc<Mutex<Queue>>) {
+        let (rest, result) = self.work(Line::of(first), Some(Arc::clone(queue))).await;
         match result {
             // One of several is at fault: each for itself, so that the others are stored.
-            Err(Error::Damaged(_) | Error::Fault) if group.len() > 1 => {
-                for operation in group {
-                    let (mut one, result) = self.run_queue(vec![operation]).await;
-                    if let Some(operation) = one.pop() {
-                        operation.finish(result);
+            Err(Error::Damaged(_) | Error::Fault) if rest.len() > 1 => {
+                for operation in rest {
+                    let (rest, result) = self.work(Line::of(operation), None).await;
+                    for operation in rest {
+                        operation.finish(result.clone());
                     }
                 }
             }
             result => {
-                for operation in group.drain(..) {
+                for operation in rest {
                     operation.finish(result.clone());
                 }
             }
@@ -227,28 +208,23 @@ impl State {
         self.run(|engine, _| engine.checkpoint().map_err(|error| (StoreOp::Commit, error))).await
     }
 
-    /// Runs a group and gives back what of it is not answered yet: all of it if it failed, whatever happened
-    /// to the thread.
-    async fn run_queue(&mut self, group: Vec<Box<dyn Queued>>) -> (Vec<Box<dyn Queued>>, Result<(), Error>) {
-        let slot = Arc::new(Mutex::new(group));
-        let due = self.checkpoint_at.is_some_and(|at| Instant::now() >= at);
-        let commit = if due { Commit::ForGood } else { Commit::ToJournal };
+    /// Lets a line work, and gives back who was not answered, whatever happened to the thread.
+    async fn work(
+        &mut self,
+        line: Line,
+        queue: Option<Arc<Mutex<Queue>>>,
+    ) -> (Vec<Box<dyn Queued>>, Result<(), Error>) {
+        let slot = Arc::new(std::sync::Mutex::new(line));
         let inside = Arc::clone(&slot);
         let result = self
             .run(move |engine, shared| {
-                let mut group = inside.lock().unwrap_or_else(PoisonError::into_inner);
-                let changed = engine.run_group(&mut group, commit)?;
-                shared.is_pending.store(engine.is_pending(), Ordering::Release);
-                shared.show(&changed);
-                // From here and not from the writer's task, which would have to be woken first.
-                for operation in group.drain(..) {
-                    operation.finish(Ok(()));
-                }
-                Ok(())
+                let mut line = inside.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut queue = queue.as_ref().map(|queue| queue.blocking_lock());
+                line.work(engine, shared, queue.as_deref_mut())
             })
             .await;
-        let mut group = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        (std::mem::take(&mut *group), result)
+        let mut line = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        (line.rest(), result)
     }
 
     /// Runs something on the engine, away from the async threads, and looks after faults.
@@ -267,9 +243,7 @@ impl State {
         };
         match visit {
             Visit::Done(engine) => {
-                self.checkpoint_at = engine
-                    .is_pending()
-                    .then(|| self.checkpoint_at.unwrap_or_else(|| Instant::now() + CHECKPOINT));
+                self.checkpoint_at = engine.pending_since().map(|since| since + CHECKPOINT);
                 self.engine = Some(engine);
                 self.wait = FIRST_RETRY;
                 Ok(())
@@ -334,7 +308,7 @@ fn visit(
     };
     let failed = match catch_unwind(AssertUnwindSafe(|| act(&mut engine, shared))) {
         Ok(Ok(())) => {
-            shared.is_pending.store(engine.is_pending(), Ordering::Release);
+            shared.set_pending(engine.pending_since().is_some());
             return Visit::Done(engine);
         }
         Ok(Err(failed)) if !matches!(failed.1, Error::Unavailable { .. }) => {
@@ -354,7 +328,7 @@ fn reopen(shared: &Shared) -> Result<Engine, Error> {
         .map_err(|error| Error::Unavailable { action: "opened", reason: error.to_string() })?;
     let prepared = prepare::prepare(db, &shared.path, shared.metrics.clone(), prepare::Opening::Again)?;
     tracing::info!("the store is open again");
-    shared.is_pending.store(false, Ordering::Release);
+    shared.set_pending(false);
     shared.db.store(Some(Arc::clone(&prepared.engine.db)));
     shared.live.store(prepared.engine.inbox.live());
     // A commit that reported an error may have reached the disk all the same.
