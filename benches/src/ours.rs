@@ -1,5 +1,6 @@
 //! The program's own way of a page: decode, reconcile, settle, one durable commit. No limiter, no socket.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -100,10 +101,10 @@ impl Reader {
 /// When a page is decoded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Decoding {
-    /// While the one before it is made durable, as in the program: there other threads read than write.
-    Beside,
     /// When the one before it is durable.
     InTurn,
+    /// While the ones before it are made durable, as in the program: there other threads read than write.
+    Beside,
 }
 
 fn done(result: Result<Summary, exotel_exporter::store::Error>) -> anyhow::Result<()> {
@@ -142,25 +143,27 @@ impl Ours {
     pub fn pages(&mut self, bodies: &[Vec<u8>], decoding: Decoding) -> anyhow::Result<()> {
         let Self { runtime, store, reader, .. } = self;
         runtime.block_on(async {
-            let mut before: Option<JoinHandle<_>> = None;
+            let mut under_way: VecDeque<JoinHandle<_>> = VecDeque::new();
             for body in bodies {
                 let operation = reader.read(body)?;
-                // Only then is the next one handed over, so that no commit ever takes two.
-                if let Some(before) = before.take() {
-                    done(before.await?)?;
+                // One at work and one that waits: no commit ever takes two.
+                while under_way.len() >= 2
+                    && let Some(first) = under_way.pop_front()
+                {
+                    done(first.await?)?;
                 }
+                let store = store.clone();
                 match decoding {
-                    Decoding::Beside => {
-                        let store = store.clone();
-                        before = Some(tokio::spawn(async move { store.transact(operation).await }));
-                    }
                     Decoding::InTurn => done(store.transact(operation).await)?,
+                    Decoding::Beside => {
+                        under_way.push_back(tokio::spawn(async move { store.transact(operation).await }));
+                    }
                 }
             }
-            match before {
-                Some(last) => done(last.await?),
-                None => Ok(()),
+            for last in under_way {
+                done(last.await?)?;
             }
+            Ok(())
         })
     }
 

@@ -1,13 +1,14 @@
 //! Records of one transaction: merged row by row, then settled, then compared with what they were.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::set_aside::set_aside_id;
 use super::{Context, Summary};
 use crate::model::sync::hourly;
 use crate::model::{
-    CallRecord, DetailsState, ExoPhoneId, HourKey, HourTotals, Observation, Sid, Task, Unlisted, WallTime,
+    CallRecord, DetailsState, ExoPhoneId, HourKey, HourTotals, Observation, Sid, SidMap, Task, Unlisted,
+    WallTime,
 };
 use crate::reconcile::{Effect, Origin, join, merge};
 use crate::settle::{
@@ -18,10 +19,10 @@ use crate::store::{Erased, Held, LONGEST_CHAIN, Lost, WriteSet};
 /// Records as they were and as they are.
 pub(super) struct Batch<'c> {
     context: &'c Context,
-    before: HashMap<Sid, CallRecord>,
-    now: HashMap<Sid, CallRecord>,
-    lost: HashMap<Sid, Lost>,
-    unlisted: HashMap<Sid, Unlisted>,
+    before: SidMap<CallRecord>,
+    now: SidMap<CallRecord>,
+    lost: SidMap<Lost>,
+    unlisted: SidMap<Unlisted>,
     taken: Vec<(Sid, Option<Unlisted>, Option<Unlisted>)>,
     prune_floor: WallTime,
     erased: Arc<Erased>,
@@ -157,10 +158,14 @@ impl<'c> Batch<'c> {
 
     /// Settles what was touched: roots first, so that their legs find them settled.
     pub(super) fn settle_touched(&mut self, summary: &mut Summary) {
-        let mut seen = HashSet::with_capacity(self.touched.len());
-        let mut order: Vec<Sid> =
-            std::mem::take(&mut self.touched).into_iter().filter(|sid| seen.insert(sid.clone())).collect();
-        order.sort_by_key(|sid| self.now.get(sid).map(|r| (r.call.leg_of().is_some(), r.call.created)));
+        let mut seen: SidMap<()> = SidMap::default();
+        seen.reserve(self.touched.len());
+        let mut order: Vec<Sid> = std::mem::take(&mut self.touched)
+            .into_iter()
+            .filter(|sid| seen.insert(sid.clone(), ()).is_none())
+            .collect();
+        order
+            .sort_by_cached_key(|sid| self.now.get(sid).map(|r| (r.call.leg_of().is_some(), r.call.created)));
         for sid in &order {
             let Some(mut record) = self.now.remove(sid) else { continue };
             let root = self.root(&record);

@@ -26,6 +26,6 @@ pub use message::Message;
 pub use outcome::outcome;
 pub use record::{Book, CallRecord, DetailsState, Settled, SettledKind, Task};
 pub use series::{AccountId, ExoPhoneId, Family, Series};
-pub use sid::Sid;
+pub use sid::{Sid, SidMap};
 pub use sync::{AccountRow, HourKey, HourTotals, Pass, RunStatus, SetAside, Slice, SyncRun, SyncState};
 pub use time::{NotATime, Timestamp, UtcOffset, WallTime, parse_time};

@@ -10,6 +10,9 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sid(Arc<str>);
 
+/// Something for each Sid, found by a hash that is quick for short texts.
+pub type SidMap<V> = std::collections::HashMap<Sid, V, foldhash::fast::RandomState>;
+
 impl Sid {
     /// The longest text taken for a Sid; twice what Exotel uses.
     pub const MAX_LEN: usize = 64;

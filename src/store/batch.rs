@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::{Erased, HealthWrites};
 use crate::model::callback::{Kept, Kind};
 use crate::model::{
-    AccountId, CallRecord, HourKey, HourTotals, KnownExoPhone, Message, SetAside, Sid, SyncRun, SyncState,
-    Task, Timestamp, Unlisted, WallTime,
+    AccountId, CallRecord, HourKey, HourTotals, KnownExoPhone, Message, SetAside, Sid, SidMap, SyncRun,
+    SyncState, Task, Timestamp, Unlisted, WallTime,
 };
 use crate::settle::Deltas;
 
@@ -64,11 +64,11 @@ pub const LONGEST_CHAIN: usize = 8;
 #[derive(Debug, Default)]
 pub struct Held {
     /// Known calls, among them the roots of those that have a parent and have not settled, and theirs.
-    pub calls: HashMap<Sid, CallRecord>,
+    pub calls: SidMap<CallRecord>,
     /// Calls of those asked for that only callbacks named so far.
-    pub unlisted: HashMap<Sid, Unlisted>,
+    pub unlisted: SidMap<Unlisted>,
     /// Calls known to exist whose record was lost to damage.
-    pub lost: HashMap<Sid, Lost>,
+    pub lost: SidMap<Lost>,
     /// Calls created before this were removed by retention.
     pub prune_floor: WallTime,
     /// Those that were due, soonest first.

@@ -39,7 +39,7 @@ pub(super) struct Live(Mutex<BTreeMap<Slot, i64>>);
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     /// Where the Sid with this hash is filed.
-    places: HashMap<u64, u32>,
+    places: HashMap<u64, u32, foldhash::fast::RandomState>,
     live: Arc<Live>,
 }
 

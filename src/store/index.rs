@@ -60,7 +60,7 @@ struct Round {
 /// What a transaction adds; becomes part of [`Recent`] once it is committed.
 #[derive(Debug, Default)]
 pub(super) struct Fresh {
-    entries: HashMap<u64, u32>,
+    entries: HashMap<u64, u32, foldhash::fast::RandomState>,
     merged: Vec<u64>,
     round: Progress,
 }

@@ -36,8 +36,9 @@ const MANY: usize = if cfg!(test) { 32 * 1024 } else { 512 * 1024 };
 #[derive(Debug)]
 pub(super) struct Journal {
     path: PathBuf,
-    /// None until the first record.
-    file: Option<Open>,
+    file: Open,
+    /// Whether its folder was synced since it was opened.
+    is_named: bool,
     /// Who writes beside us; none until that is wanted.
     hand: Option<Hand>,
     is_writing: bool,
@@ -136,20 +137,26 @@ fn checksum(id: u64, number: u64, payload: &[u8]) -> u64 {
 
 impl Journal {
     /// The journal of a store that holds everything up to this mark: nothing in the file is needed any more.
-    pub(super) fn new(store: &Path, mark: Mark) -> Self {
-        let (applied, next) = (mark.applied, mark.applied + 1);
-        Self {
-            path: place(store),
-            file: None,
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub(super) fn open(store: &Path, mark: Mark) -> io::Result<Self> {
+        let path = place(store);
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        Ok(Self {
+            len: file.metadata()?.len(),
+            file: Open(file),
+            is_named: false,
             hand: None,
             is_writing: false,
             id: mark.id,
-            applied,
-            next,
+            applied: mark.applied,
+            next: mark.applied + 1,
             at: 0,
             since: None,
-            len: 0,
-        }
+            path,
+        })
     }
 
     /// The mark of a store that holds every record there is.
@@ -184,7 +191,7 @@ impl Journal {
     pub(super) fn append(&mut self, payload: &[u8]) -> io::Result<()> {
         self.finish()?;
         let write = self.next_write(payload)?;
-        self.file()?.write(&write)?;
+        self.file.write(&write)?;
         self.wrote(&write);
         Ok(())
     }
@@ -198,7 +205,7 @@ impl Journal {
         let write = self.next_write(&payload)?;
         let hand = match self.hand.take() {
             Some(hand) => hand,
-            None => Hand::new(self.file()?.0.try_clone()?)?,
+            None => Hand::new(self.file.0.try_clone()?)?,
         };
         let hand = self.hand.insert(hand);
         hand.work.send(write).map_err(|_| gone())?;
@@ -220,8 +227,7 @@ impl Journal {
     }
 
     fn next_write(&mut self, payload: &[u8]) -> io::Result<Write> {
-        // Its length must be known.
-        self.file()?;
+        self.name()?;
         let length = u32::try_from(payload.len()).map_err(|_| ErrorKind::FileTooLarge)?;
         let mut record = Vec::with_capacity(HEAD + payload.len());
         record.extend_from_slice(&length.to_le_bytes());
@@ -241,23 +247,14 @@ impl Journal {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    fn file(&mut self) -> io::Result<&Open> {
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => Open(self.open()?),
-        };
-        Ok(self.file.insert(file))
-    }
-
-    fn open(&mut self) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        let file =
-            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
-        self.len = file.metadata()?.len();
-        // The name must outlive a loss of power, as the records do.
-        let folder = self.path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()?;
-        Ok(file)
+    /// The name must outlive a loss of power, as the records do.
+    fn name(&mut self) -> io::Result<()> {
+        if !self.is_named {
+            let folder = self.path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            File::open(folder)?.sync_all()?;
+            self.is_named = true;
+        }
+        Ok(())
     }
 
     /// Redb has written everything: the next record begins the file. Nothing may be under way.
@@ -273,10 +270,9 @@ impl Journal {
     /// Those of the file, which may still hold old records then.
     pub(super) fn wipe(&mut self) -> io::Result<()> {
         self.restart();
+        self.file.0.set_len(0)?;
         self.len = 0;
-        self.file = None;
-        self.hand = None;
-        wipe(&self.path)
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use redb::{
 
 use super::engine::{Engine, Known};
 use super::erased::Erased;
+use super::error::io_reason;
 use super::inbox::Inbox;
 use super::index::Recent;
 use super::journal::Journal;
@@ -80,7 +81,8 @@ fn prepare_unguarded(
     let read = db.begin_read()?;
     let no_mark = || Error::Damaged("it has no mark of its journal".into());
     let mark = Mark::read(&read.open_table(META)?)?.ok_or_else(no_mark)?;
-    let journal = Journal::new(path, mark);
+    let journal = Journal::open(path, mark)
+        .map_err(|error| Error::Unavailable { action: "opened", reason: io_reason(&error) })?;
     let base = Numbers::load("base", &read.open_table(BASE)?)?.iter().collect();
     let totals = Numbers::load("totals", &read.open_table(TOTALS)?)?;
     let recent = Recent::load_at_start(&db)?;

@@ -8,10 +8,17 @@ use crate::store::bytes::Malformed;
 /// A hash that stands for a Sid within the store; 64 bits, so that two of 50 million calls share one
 /// with a probability of one in fifteen thousand. A look-up always checks the record behind it.
 pub fn sid_hash(account: AccountId, sid: &Sid) -> u64 {
-    let mut bytes = Vec::with_capacity(2 + sid.as_str().len());
-    bytes.extend_from_slice(&account.0.to_be_bytes());
-    bytes.extend_from_slice(sid.as_str().as_bytes());
-    xxh3_64(&bytes)
+    let (account, sid) = (account.0.to_be_bytes(), sid.as_str().as_bytes());
+    // Every Sid seen is 32 bytes long: no need to ask the allocator.
+    let mut short = [0; 64];
+    match short.get_mut(..2 + sid.len()) {
+        Some(bytes) => {
+            bytes[..2].copy_from_slice(&account);
+            bytes[2..].copy_from_slice(sid);
+            xxh3_64(bytes)
+        }
+        None => xxh3_64(&[&account, sid].concat()),
+    }
 }
 
 const RAW_SID: u8 = 0;
@@ -21,20 +28,22 @@ const DATED_SID: u8 = 2;
 /// 32 hex digits take 16 bytes; 28 of them and four of base 36, as real ones have, 17.
 pub(in crate::store) fn push_sid(out: &mut Vec<u8>, sid: &Sid) {
     let text = sid.as_str().as_bytes();
-    if text.len() == 32
-        && let Some(head) = unhex(&text[..28])
-    {
-        if let Some(tail) = unhex(&text[28..]) {
-            out.push(HEX_SID);
-            out.extend_from_slice(&head);
-            out.extend_from_slice(&tail);
-            return;
-        }
-        if let Some(tail) = base36(&text[28..]) {
-            out.push(DATED_SID);
-            out.extend_from_slice(&head);
-            out.extend_from_slice(&tail.to_be_bytes()[1..]);
-            return;
+    if let Ok(text) = <&[u8; 32]>::try_from(text) {
+        let mut head = [0; 14];
+        let mut tail = [0; 2];
+        if unhex(&text[..28], &mut head) {
+            if unhex(&text[28..], &mut tail) {
+                out.push(HEX_SID);
+                out.extend_from_slice(&head);
+                out.extend_from_slice(&tail);
+                return;
+            }
+            if let Some(tail) = base36(&text[28..]) {
+                out.push(DATED_SID);
+                out.extend_from_slice(&head);
+                out.extend_from_slice(&tail.to_be_bytes()[1..]);
+                return;
+            }
         }
     }
     out.push(RAW_SID);
@@ -62,13 +71,21 @@ pub(in crate::store) fn read_sid(bytes: &[u8]) -> Result<Sid, Malformed> {
     Sid::parse(&text).ok_or(Malformed)
 }
 
-fn unhex(text: &[u8]) -> Option<Vec<u8>> {
+/// Whether these are hex digits in lower case, two for each byte of `out`, which then holds them.
+fn unhex(text: &[u8], out: &mut [u8]) -> bool {
+    const NONE: u8 = 16;
     let nibble = |b: u8| match b {
-        b'0'..=b'9' => Some(b - b'0'),
-        b'a'..=b'f' => Some(b - b'a' + 10),
-        _ => None,
+        b'0'..=b'9' => b - b'0',
+        b'a'..=b'f' => b - b'a' + 10,
+        _ => NONE,
     };
-    text.chunks(2).map(|pair| Some((nibble(pair[0])? << 4) | nibble(*pair.get(1)?)?)).collect()
+    let mut worst = 0;
+    for (pair, byte) in text.chunks_exact(2).zip(out) {
+        let (high, low) = (nibble(pair[0]), nibble(pair[1]));
+        worst = worst.max(high).max(low);
+        *byte = (high << 4) | (low & 15);
+    }
+    worst < NONE
 }
 
 fn hex(bytes: &[u8]) -> String {
