@@ -1,16 +1,18 @@
 //! Wiring: builds every part from the configuration, runs them, stops them. Only this file knows all.
 
-use std::future::Future;
+mod keeper;
+mod signals;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::{Mutex, mpsc};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use self::keeper::Keeper;
 use crate::collector::calls::Wishes;
 use crate::collector::{Account, balance, calls, details, exophones, health, messages, tasks};
 use crate::config::{Config, Privacy, Sockets};
@@ -23,7 +25,7 @@ use crate::metrics::health::Health;
 use crate::metrics::messages::Messages;
 use crate::metrics::sync::Sync;
 use crate::metrics::webhooks::WebhookMetrics;
-use crate::metrics::{BuildInfo, ExporterMetrics, Metrics};
+use crate::metrics::{BuildInfo, Metrics};
 use crate::model::Clock;
 use crate::picture;
 use crate::receive::Receiver;
@@ -33,6 +35,8 @@ use crate::web::access::{Guard, Scheme, WebConfig};
 use crate::web::api::{self, Numbers};
 use crate::web::webhooks::Webhooks;
 use crate::web::{self, Lifecycle, Listeners, Sites, Web};
+
+pub use self::signals::{Signals, Wish};
 
 /// Tasks that do not end within this time after the signal are left behind; what they had stored is stored.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -174,8 +178,7 @@ impl App {
     /// Runs until `shutdown`; returns when the last write is done.
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { config, clock, metrics, store, accounts, listeners, access, sites } = self;
-        let tracker = TaskTracker::new();
-        let keeper = Keeper { tracker: &tracker, shutdown: &shutdown, metrics: &metrics.exporter };
+        let keeper = Keeper::new(shutdown.clone(), metrics.exporter.clone());
         for (account, wishes) in &accounts {
             keeper.keep("exophones", account, exophones::run);
             if account.config.balance.enabled {
@@ -209,82 +212,14 @@ impl App {
             clock: clock.clone(),
         });
         keeper.keep("upkeep", &upkeep, upkeep::run);
-        tracker.close();
         metrics.exporter.set_ready();
         web::serve(listeners, sites, access, shutdown.clone()).await;
         // The listeners end only on shutdown; should they ever end otherwise, everything stops with them.
         shutdown.cancel();
         metrics.exporter.set_not_ready();
-        if timeout(PATIENCE, tracker.wait()).await.is_err() {
+        if timeout(PATIENCE, keeper.all_ended()).await.is_err() {
             tracing::warn!("some tasks did not stop in time and were left behind");
         }
         store.close().await;
-    }
-}
-
-/// Starts background tasks, and starts them again when they stop.
-struct Keeper<'a> {
-    tracker: &'a TaskTracker,
-    shutdown: &'a CancellationToken,
-    metrics: &'a ExporterMetrics,
-}
-
-impl Keeper<'_> {
-    fn keep<S, F>(
-        &self,
-        name: &'static str,
-        subject: &Arc<S>,
-        task: impl Fn(Arc<S>, CancellationToken) -> F + Send + std::marker::Sync + 'static,
-    ) where
-        S: Send + std::marker::Sync + 'static,
-        F: Future<Output = ()> + Send + 'static,
-    {
-        self.metrics.add_task(name);
-        let (metrics, shutdown, subject) = (self.metrics.clone(), self.shutdown.clone(), Arc::clone(subject));
-        self.tracker.spawn(async move {
-            let mut wait = Duration::from_secs(1);
-            loop {
-                let began = Instant::now();
-                let ended = tokio::spawn(task(Arc::clone(&subject), shutdown.clone())).await;
-                if shutdown.is_cancelled() {
-                    return;
-                }
-                metrics.task_restarted(name);
-                tracing::error!(
-                    task = name,
-                    panicked = ended.is_err(),
-                    "a background task stopped and is started again"
-                );
-                if began.elapsed() > Duration::from_secs(60) {
-                    wait = Duration::from_secs(1);
-                }
-                tokio::select! {
-                    () = shutdown.cancelled() => return,
-                    () = sleep(wait) => {}
-                }
-                wait = (wait * 2).min(Duration::from_secs(30));
-            }
-        });
-    }
-}
-
-/// Resolves on SIGTERM or SIGINT; SIGHUP is answered in the log.
-///
-/// # Errors
-/// When the system does not let us listen for signals.
-pub async fn stop_signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            // Its default would end the program, and whoever sends it wants anything but that.
-            _ = hangup.recv() => {
-                tracing::warn!("SIGHUP: this version does not read its configuration again; a change needs a restart");
-            }
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
 use super::Flags;
-use crate::app::{self, App};
+use crate::app::{App, Signals, Wish};
 use crate::config::{Accounts, Config};
 use crate::exotel::{Transport, TransportOptions};
 use crate::model::Clock;
@@ -43,17 +43,24 @@ pub(super) async fn serve(config: Config, clock: Clock, transport: Transport) ->
 
 /// Runs the agent until a signal says stop; whoever shares `shutdown` stops with it.
 pub(super) async fn attend(app: App, shutdown: CancellationToken) -> anyhow::Result<ExitCode> {
-    let stop = shutdown.clone();
-    let signal = tokio::spawn(async move {
-        match app::stop_signal().await {
-            Ok(()) => tracing::info!("stopping after the last write"),
-            Err(error) => tracing::error!(reason = %error, "signals cannot be received; stopping"),
-        }
-        stop.cancel();
-    });
+    let signals = tokio::spawn(attend_signals(shutdown.clone()));
     app.run(shutdown).await;
-    signal.abort();
+    signals.abort();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Does what signals ask for, until one asks to stop.
+async fn attend_signals(stop: CancellationToken) {
+    match Signals::listen() {
+        Ok(mut signals) => {
+            while signals.next().await == Wish::Reload {
+                tracing::warn!("SIGHUP: the configuration is not read again; a change needs a restart");
+            }
+            tracing::info!("stopping after the last write");
+        }
+        Err(error) => tracing::error!(reason = %error, "signals cannot be received; stopping"),
+    }
+    stop.cancel();
 }
 
 /// The proxy that the environment names for HTTPS.
