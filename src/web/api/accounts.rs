@@ -230,6 +230,6 @@ pub(super) async fn exophones(
     State(shared): State<Shared>,
     ask: Ask,
 ) -> Result<Json<Vec<ExoPhone>>, Refusal> {
-    let numbers = shared.desk.exophones(ask.who.index);
+    let numbers = shared.desk.exophones(ask.who.account);
     Ok(Json(numbers.into_iter().map(ExoPhone::from).collect()))
 }
