@@ -166,6 +166,18 @@ impl Counts {
     }
 }
 
+impl Taking {
+    /// Its name, and when callbacks last came: of kinds that are expected or came once.
+    fn last_received(&self) -> impl Iterator<Item = (&str, Kind, i64)> {
+        Kind::ALL.into_iter().filter_map(|kind| {
+            let at = place(Some(kind));
+            let last = self.counts.last[at].load(Ordering::Relaxed);
+            let shown = self.expected.contains(&kind) || self.counts.came[at].load(Ordering::Relaxed);
+            (shown && last != NEVER).then_some((self.name.as_str(), kind, last))
+        })
+    }
+}
+
 impl WebhookMetrics {
     /// Registers the families, without any series.
     pub fn register(registry: &mut Registry) -> Self {
@@ -286,16 +298,14 @@ impl Collector for WebhookMetrics {
             })?;
         }
         self.door.unknown.encode(&mut m, UNKNOWN, |_, outcome| outcome == WebhookOutcome::Unauthorized)?;
+        let last: Vec<(&str, Kind, i64)> = accounts.iter().flat_map(Taking::last_received).collect();
+        if last.is_empty() {
+            return Ok(());
+        }
         let mut m = catalogue::WEBHOOK_LAST_RECEIVED.describe(&mut encoder)?;
-        for Taking { name, expected, counts, .. } in accounts.iter() {
-            for kind in Kind::ALL {
-                let at = place(Some(kind));
-                let last = counts.last[at].load(Ordering::Relaxed);
-                if last != NEVER && (expected.contains(&kind) || counts.came[at].load(Ordering::Relaxed)) {
-                    let labels = [("account", name.as_str()), ("kind", kind.as_str())];
-                    ConstGauge::new(last).encode(m.encode_family(&labels)?)?;
-                }
-            }
+        for (account, kind, at) in last {
+            let labels = [("account", account), ("kind", kind.as_str())];
+            ConstGauge::new(at).encode(m.encode_family(&labels)?)?;
         }
         Ok(())
     }

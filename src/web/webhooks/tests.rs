@@ -383,7 +383,9 @@ async fn a_changed_door_lets_in_by_the_new_secrets_names_and_networks() {
         assert_eq!(bench.call(&path(account, secret)).await.0, status, "{account} {secret}");
     }
     assert!(bench.delivered.lock().unwrap().iter().all(|delivery| delivery.account == ACME));
-    bench.door.change(vec![entrance(ACME, "acme", "acme1", &[new])], vec!["192.0.2.0/24".parse().unwrap()]);
+    bench
+        .door
+        .change(vec![entrance(ACME, "acme", "acme1", &[new])], vec!["198.51.100.0/24".parse().unwrap()]);
     assert_eq!(bench.call(&path("acme", new)).await.0, 403);
 }
 
