@@ -106,7 +106,7 @@ fn two_accounts_take_each_others_names() {
 #[test]
 fn accounts_come_change_and_go_while_another_is_left_alone() {
     let (good, other) = (Fake::start(), Fake::start());
-    let (stays, comes) = (account_of("stays", "sid1", &good), account_of("comes", "sid2", &other));
+    let (stays, comes) = (account_of("stays", "sid1", &good), account_of("visitor", "sid2", &other));
     let setup = Setup::new(std::slice::from_ref(&stays));
     let mut agent = start(&setup);
     good.add_call("1");
@@ -115,28 +115,28 @@ fn accounts_come_change_and_go_while_another_is_left_alone() {
     let setup = setup.with("accounts", json!([comes, stays]));
     apply(&setup, &agent);
     other.add_call("2");
-    let scrape = counts(&mut agent, "comes", 1.0);
-    assert_eq!((starts(&scrape, "stays"), starts(&scrape, "comes")), (1.0, 1.0));
+    let scrape = counts(&mut agent, "visitor", 1.0);
+    assert_eq!((starts(&scrape, "stays"), starts(&scrape, "visitor")), (1.0, 1.0));
 
     let setup = setup.with("accounts.0.rate_limits.voice", 3000).with("accounts.0.api_token", "another");
     apply(&setup, &agent);
     let scrape = agent.scrape_until(secs(20), "the changed account works anew", |scrape| {
         scrape
             .metric("exotel_api_quota_requests")
-            .label("account", "comes")
+            .label("account", "visitor")
             .label("pool", "voice")
             .sums_to(3000.0)?;
-        ensure(starts(scrape, "comes") >= 2.0, || "its list was not read again".to_owned())
+        ensure(starts(scrape, "visitor") >= 2.0, || "its list was not read again".to_owned())
     });
     assert_eq!(starts(&scrape, "stays"), 1.0, "the other account's tasks go on");
     other.add_call("3");
-    counts(&mut agent, "comes", 2.0);
+    counts(&mut agent, "visitor", 2.0);
 
     let setup = setup.with("accounts", json!([stays]));
     apply(&setup, &agent);
     let scrape = agent.scrape();
-    assert!(!scrape.text.contains("\"comes\""), "{}", scrape.text);
-    assert!(!agent.get("/").unwrap().text().contains("comes"));
+    assert!(!scrape.text.contains("\"visitor\""), "{}", scrape.text);
+    assert!(!agent.get("/").unwrap().text().contains("visitor"));
     let requests = other.requests();
     good.add_call("4");
     counts(&mut agent, "stays", 2.0);
@@ -145,7 +145,7 @@ fn accounts_come_change_and_go_while_another_is_left_alone() {
     other.add_call("5");
     let setup = setup.with("accounts", json!([comes, stays]));
     apply(&setup, &agent);
-    let scrape = counts(&mut agent, "comes", 3.0);
+    let scrape = counts(&mut agent, "visitor", 3.0);
     assert_eq!((starts(&scrape, "stays"), failed_runs(&scrape, "stays")), (1.0, 0.0));
     scrape.metric("exotel_exporter_task_restarts_total").sums_to(0.0).unwrap();
 }
