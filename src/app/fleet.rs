@@ -155,6 +155,7 @@ impl Fleet {
             self.running.push(running);
         }
         self.roster.replace(self.running.iter().map(|running| Arc::clone(&running.account)).collect());
+        former.values().for_each(|left| left.account.polls_ended());
         self.start_tasks();
         done
     }

@@ -151,6 +151,9 @@ impl Account {
     /// For when its tasks have ended and others may follow: no run is under way, and numbers have their
     /// labels by the cap that is now in force.
     pub fn tasks_ended(&self) {
+        if !self.heartbeat.enabled {
+            self.polls_ended();
+        }
         let mut status = self.status();
         status.running_since = None;
         status.newest_run = None;

@@ -98,17 +98,22 @@ impl Trial {
         self.tasks.push(tokio::spawn(health::run(Arc::clone(account), stop.clone())));
     }
 
-    /// Stops, closes the store, and opens it again for a new account without memory.
-    pub(crate) async fn restart(&mut self) {
+    /// Stops the tasks and waits for their end; others may be started on the same account.
+    pub(crate) async fn stop(&mut self) {
         self.stop.cancel();
         for task in self.tasks.drain(..) {
             task.await.unwrap();
         }
+        self.stop = CancellationToken::new();
+    }
+
+    /// Stops, closes the store, and opens it again for a new account without memory.
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
         self.store.close().await;
         self.store = open_at(&self.folder.path().join("s.redb")).unwrap();
         let (account, heartbeat) = &self.settings;
         self.account = assemble(account, *heartbeat, &self.store, &self.exotel, &self.clock).await;
-        self.stop = CancellationToken::new();
     }
 
     pub(crate) fn exotel(&self) -> MutexGuard<'_, Exotel> {

@@ -36,6 +36,7 @@ const RECENT: i64 = 900;
 
 /// Polls until told to stop.
 pub async fn run(account: Arc<Account>, shutdown: CancellationToken) {
+    account.memory.wishes.open();
     let mut poller = Poller::new(account, shutdown);
     poller.work().await;
     poller.put_away().await;
@@ -46,6 +47,11 @@ impl Account {
     pub fn health_pace(&self) -> Pace {
         let per_minute = self.client.quota(Pool::Exophones).map_or(1, |quota| quota.per_minute);
         Pace { per_minute, interval: self.heartbeat.interval }
+    }
+
+    /// Nobody polls its numbers any more: who waits for a check need not.
+    pub fn polls_ended(&self) {
+        self.memory.wishes.close();
     }
 
     /// Runs a health check now and waits for its verdict, which is stored by then. While a round is under

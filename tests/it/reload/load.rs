@@ -67,8 +67,7 @@ fn many_reloads_under_load_fail_no_scrape_and_lose_no_call() {
                 apply(&setup, &agent);
                 eventually(secs(30), "the account that came is read", || {
                     let scrape = agent.scrape();
-                    let calls = scrape.metric("exotel_calls_total").label("account", "visitor").sums_to(1.0);
-                    calls
+                    scrape.metric("exotel_calls_total").label("account", "visitor").sums_to(1.0)
                 });
                 setup = setup.with("accounts", json!([host])).with("accounts.0.name", format!("host{round}"));
                 apply(&setup, &agent);
