@@ -230,6 +230,7 @@ async fn a_poll_that_is_stopped_in_the_middle_of_a_round_loses_no_change() {
     let series = Series::new(trial.account.id, Family::StateChanges, Way::Inbound.code(), 0);
     let changes = Series { exophone: ExoPhoneId(ExoPhoneId::FIRST), ..series };
     assert_eq!(trial.total(changes), 1);
+    trial.exotel().numbers[1].takes = Duration::from_millis(300);
     trial.start();
     sleep(Duration::from_secs(60)).await;
     assert_eq!((trial.total(changes), trial.verdicts()), (1, [1, 1, 0, 0]));
@@ -248,7 +249,8 @@ async fn who_waits_for_a_check_is_told_when_polls_end() {
     trial.account.polls_ended();
     assert_eq!(waiting.await.unwrap(), Err(NotChecked::NotStored));
     assert_eq!(trial.account.check_now().await, Err(NotChecked::Disabled));
+    trial.exotel().numbers[0].takes = Duration::from_millis(300);
     trial.start();
-    sleep(Duration::from_secs(90)).await;
+    sleep(Duration::from_secs(5)).await;
     assert_eq!(trial.account.check_now().await, Ok(Verdict::Ok));
 }
