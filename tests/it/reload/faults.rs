@@ -22,6 +22,15 @@ fn names(agent: &Agent) -> Vec<String> {
     agent.scrape().metric("exotel_up").by("account").into_keys().collect()
 }
 
+/// The log comes through a pipe, a moment later.
+#[track_caller]
+fn is_logged(agent: &Agent, text: &str) {
+    eventually(secs(10), "it is logged", || {
+        let log = agent.process.log();
+        ensure(log.contains(text), || format!("{text} is not in\n{log}"))
+    });
+}
+
 #[test]
 fn a_bad_file_changes_nothing_and_tells_every_fault() {
     let (exotel, setup) = setup();
@@ -39,7 +48,7 @@ fn a_bad_file_changes_nothing_and_tells_every_fault() {
     assert_eq!(answer.status, 422, "{}", answer.text());
     for fault in ["accounts[0].api_key", "sync.interval", "sink"] {
         assert!(answer.text().contains(fault), "{fault}: {}", answer.text());
-        assert!(agent.process.log().contains(fault), "{fault}: {}", agent.process.log());
+        is_logged(&agent, fault);
     }
     let scrape = agent.scrape();
     scrape.metric(SUCCESSFUL).is(0);
@@ -93,7 +102,7 @@ fn without_the_flag_only_the_signal_reloads() {
     setup.config_file();
     agent.process.signal(Signal::HUP);
     agent.scrape_until(secs(20), "the refusal is shown", |scrape| scrape.metric(SUCCESSFUL).sums_to(0.0));
-    assert!(agent.process.log().contains("accounts[0].region"), "{}", agent.process.log());
+    is_logged(&agent, "accounts[0].region");
     assert!(agent.process.terminate(secs(20)).success());
 }
 
@@ -113,7 +122,7 @@ fn what_needs_a_restart_is_named_and_the_rest_applied() {
         let told = apply(&setup, &agent);
         for key in ["store.path", "web.telemetry_path", "web.webhook_listen", "log.format"] {
             assert!(told.contains(&format!("{key}: needs a restart")), "{key}: {told}");
-            assert!(agent.process.log().contains(key), "{key}: {}", agent.process.log());
+            is_logged(&agent, key);
         }
         assert!(!told.contains("web.listen:"), "{told}");
     }
