@@ -19,6 +19,7 @@ use self::fleet::{Fleet, Parts};
 use self::keeper::Keeper;
 use crate::collector::{Account, Roster, Terms};
 use crate::config::{Config, Sockets};
+use crate::control::{self, Control};
 use crate::desk::Accounts;
 use crate::exotel::{Ledger, Transport};
 use crate::metrics::api::ApiMetrics;
@@ -51,6 +52,7 @@ pub struct App {
     metrics: Arc<Metrics>,
     store: Store,
     roster: Roster,
+    clock: Clock,
     listeners: Listeners,
     access: Option<WebConfig>,
     sites: Sites,
@@ -132,7 +134,7 @@ impl App {
         });
         let sites = Web {
             metrics: Arc::clone(&metrics),
-            status: picture::status(Arc::clone(&metrics), store.clone(), roster.clone(), clock),
+            status: picture::status(Arc::clone(&metrics), store.clone(), roster.clone(), clock.clone()),
             telemetry_path,
             lifecycle: if enable_lifecycle { lifecycle(reloader.clone()) } else { Lifecycle::Disabled },
             access: access.clone(),
@@ -140,7 +142,7 @@ impl App {
             webhooks: door.router(),
         }
         .sites();
-        Ok(Self { metrics, store, roster, listeners, access, sites, reloader })
+        Ok(Self { metrics, store, roster, clock, listeners, access, sites, reloader })
     }
 
     /// Addresses that are listened on, with the port the system chose where 0 was asked for.
@@ -186,9 +188,10 @@ impl App {
 
     /// Runs until `shutdown`; returns when the last write is done.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { metrics, store, roster: _, listeners, access, sites, reloader } = self;
+        let Self { metrics, store, roster: _, clock, listeners, access, sites, reloader } = self;
         let keeper = Keeper::new(shutdown.clone(), metrics.exporter.clone());
         reloader.start(&keeper).await;
+        keeper.keep("control", &Arc::new(Control::new(store.clone(), clock)), control::run);
         metrics.exporter.set_ready();
         web::serve(listeners, sites, access, shutdown.clone()).await;
         // The listeners end only on shutdown; should they ever end otherwise, everything stops with them.

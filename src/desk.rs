@@ -1,5 +1,7 @@
 //! What the API is told: accounts and store behind [`Desk`], their failures in words for its callers.
 
+mod refresh;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,27 +12,25 @@ use tokio::time::timeout;
 
 use crate::collector::health::NotChecked;
 use crate::collector::{Account, ManualRun, Roster};
-use crate::exotel::{self, ErrorKind, Pool, Priority, Row};
-use crate::ingest::Page;
+use crate::exotel::Pool;
 use crate::metrics::webhooks::WebhookMetrics;
 use crate::model::callback::Kind;
-use crate::model::health::{CheckCounts, CheckSource, HealthCheck, Verdict};
+use crate::model::health::{Alternate, CheckCounts, CheckSource, HealthCheck, Verdict, Way};
 use crate::model::{
-    AccountId, CallRecord, Clock, Direction, Family, HourTotals, RunStatus, Series, SetAside, Sid, SyncRun,
-    Timestamp, WallTime, last_ten_digits,
+    AccountId, CallRecord, Clock, Direction, Family, HourTotals, Series, SetAside, Sid, SyncRun, Timestamp,
+    WallTime, last_ten_digits,
 };
 use crate::picture;
-use crate::reconcile::Origin;
 use crate::store::{self, Stretch};
 use crate::web::access::Refusal;
 use crate::web::api::Desk;
 use crate::web::api::desk::{
-    AccountView, CallsFound, CallsWanted, ExoPhoneView, PoolView, Reply, RunsBetween, WebhookKind,
-    WebhooksView, Who,
+    AccountView, AlternateView, CallsFound, CallsWanted, ExoPhoneView, PoolView, Refreshed, Reply,
+    RunsBetween, WebhookKind, WebhooksView, Who,
 };
 
-/// Calls that one request looks at: some 10 ms. With a rare filter the rest comes page by page.
-const MOST_READ: usize = 5_000;
+/// Calls that one request looks at: a few ms. With a rare filter the rest comes page by page.
+const MOST_READ: usize = 3_000;
 /// How long reading may take to say whether it starts a run: it answers between two commits.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -53,24 +53,6 @@ fn conflict(code: &'static str, message: &'static str) -> Refusal {
 /// The store has logged and counted what went wrong; its words may name paths.
 fn from_store(_: store::Error) -> Refusal {
     unavailable("store_unavailable", "The store cannot be read or written now.")
-}
-
-fn from_exotel(error: &exotel::Error) -> Refusal {
-    let refusal = match error.kind {
-        ErrorKind::NotFound => {
-            Refusal::new(StatusCode::NOT_FOUND, "call_unknown", "Exotel knows no call with this Sid.")
-        }
-        ErrorKind::Client | ErrorKind::Decode => Refusal::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "exotel_refused",
-            "Exotel's answer to this call cannot be taken in.",
-        ),
-        ErrorKind::Throttled { .. } => {
-            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "exotel_throttled", "Exotel's limit is reached.")
-        }
-        _ => unavailable("exotel_unavailable", "Exotel gave no answer."),
-    };
-    refusal.with_detail(format!("reason: {}", error.kind.reason()))
 }
 
 impl Accounts {
@@ -162,16 +144,14 @@ impl Desk for Accounts {
     ) -> Reply<'_, RunsBetween> {
         Box::pin(async move {
             let account = self.at(account)?;
-            let take = move |sums: &mut RunsBetween, run: SyncRun| {
-                sums.total += 1;
-                sums.successful += u64::from(run.status == RunStatus::Success);
-                sums.failed += u64::from(run.status == RunStatus::Failed);
-                sums.stored = sums.stored.saturating_add(run.stored);
-                if sums.newest.len() < limit {
-                    sums.newest.push(run);
-                }
-            };
-            account.store.runs_between(account.id, range, take).await.map_err(from_store)
+            let sums = account.store.runs_between(account.id, range, limit).await.map_err(from_store)?;
+            Ok(RunsBetween {
+                total: sums.total,
+                successful: sums.successful,
+                failed: sums.failed,
+                stored: sums.stored,
+                newest: sums.newest,
+            })
         })
     }
 
@@ -242,11 +222,11 @@ impl Desk for Accounts {
         })
     }
 
-    fn refresh(&self, account: AccountId, sid: Sid) -> Reply<'_, Option<CallRecord>> {
+    fn refresh(&self, account: AccountId, sid: Sid) -> Reply<'_, Option<Refreshed>> {
         Box::pin(async move {
             let at = self.at(account)?;
             // What was begun is stored, whether the caller waits for it or not.
-            let task = tokio::spawn(async move { refresh(&at, sid).await });
+            let task = tokio::spawn(async move { refresh::refresh(&at, sid).await });
             task.await.unwrap_or_else(|_| Err(unavailable("stopping", "The program is being stopped.")))
         })
     }
@@ -319,13 +299,6 @@ fn with_newest(mut runs: Vec<SyncRun>, newest: Option<SyncRun>, limit: usize) ->
     runs
 }
 
-async fn refresh(account: &Account, sid: Sid) -> Result<Option<CallRecord>, Refusal> {
-    let said = account.call(&sid, Priority::Interactive).await.map_err(|error| from_exotel(&error))?;
-    let page = Page::new(account.context(), vec![Row::Call(Box::new(said))], Origin::Single);
-    account.take_in(page).await.map_err(from_store)?;
-    account.store.call(account.id, account.config.sid.clone(), sid).await.map_err(from_store)
-}
-
 fn account_view(account: &Account) -> AccountView {
     let status = account.status().clone();
     let cycles = status.cycles(account);
@@ -370,7 +343,15 @@ fn exophone_views(account: &Account) -> Vec<ExoPhoneView> {
     let status = account.status().clone();
     let seen = picture::number_views(account, &status, account.clock.now());
     let listed = |id| status.listed.as_ref().is_none_or(|ids| ids.contains(&id));
+    let pushed = picture::pushed_alternates(account, &status, account.clock.now());
+    let view = |named: &Alternate| AlternateView {
+        named: named.as_str().to_owned(),
+        label: picture::alternate_label(account, &status, named),
+    };
     let views = status.exophones.iter().zip(seen).map(|(phone, seen)| ExoPhoneView {
+        polled_alternates: Way::ALL
+            .map(|way| seen.polled.as_ref().and_then(|p| p.health.reachability.alternate(way)).map(view)),
+        pushed_alternates: [0, 1].map(|way| pushed.get(&phone.id)?[way].as_ref().map(view)),
         label: seen.label,
         listed: listed(phone.id),
         paging: seen.paging,

@@ -6,6 +6,7 @@ pub mod app;
 pub mod cli;
 pub mod collector;
 pub mod config;
+pub mod control;
 mod desk;
 pub mod exotel;
 pub mod ingest;

@@ -2,6 +2,7 @@
 
 mod page;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::collector::health::is_fresh;
@@ -12,7 +13,7 @@ use crate::metrics::view::{
     View,
 };
 use crate::model::callback::Kind;
-use crate::model::health::{HeardHeartbeat, Way};
+use crate::model::health::{Alternate, HeardHeartbeat, Way};
 use crate::model::{ExoPhoneId, KnownExoPhone, Timestamp, WallTime};
 use crate::store::Store;
 
@@ -36,6 +37,20 @@ pub(crate) fn label(account: &Account, phone: &KnownExoPhone) -> String {
     alias.map_or(number, |(_, alias)| alias.clone())
 }
 
+/// The label of the number that Exotel names to use instead of another one; none if it is on no list of ours.
+pub(crate) fn alternate_label(account: &Account, status: &Status, named: &Alternate) -> Option<String> {
+    named.among(&status.exophones).map(|phone| label(account, phone))
+}
+
+/// What the heartbeat in force names to use instead, by the id of the number that is out.
+pub(crate) fn pushed_alternates(
+    account: &Account,
+    status: &Status,
+    now: Timestamp,
+) -> HashMap<u16, [Option<Alternate>; 2]> {
+    fresh_heartbeat(account, status, now).map(|heard| heard.alternates(&status.exophones)).unwrap_or_default()
+}
+
 /// Every known number, in the order in which they became known.
 pub(crate) fn number_views(account: &Account, status: &Status, now: Timestamp) -> Vec<ExoPhoneView> {
     let heard = fresh_heartbeat(account, status, now);
@@ -45,8 +60,8 @@ pub(crate) fn number_views(account: &Account, status: &Status, now: Timestamp) -
     let stale_after = account.health_pace().stale_after(listed);
     let polled = |phone: &KnownExoPhone| {
         let wanted = account.heartbeat.enabled && on_list(phone);
-        let health = *status.health.numbers.get(&phone.id).filter(|_| wanted)?;
-        Some(PolledNumber { health, fresh: is_fresh(&health, now, stale_after) })
+        let health = status.health.numbers.get(&phone.id).filter(|_| wanted)?;
+        Some(PolledNumber { health: health.clone(), fresh: is_fresh(health, now, stale_after) })
     };
     let number = |phone: &KnownExoPhone| ExoPhoneView {
         id: ExoPhoneId(phone.id),

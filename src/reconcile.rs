@@ -5,6 +5,9 @@
 //! newer `DateUpdated` wins, and at a tie a later reading wins over an earlier one. So the same final
 //! answer of the API ends in the same record, whatever came before it.
 //!
+//! What v2 and v3 of the call API say comes after all that: it fills what v1 has not said, and v1 wins over it
+//! whenever it comes, with one exception, a call that goes on in v1 and is over elsewhere is over.
+//!
 //! Callbacks are not merged into the record: what they say is kept beside it by [`hear`], so that their
 //! order, repetition or loss can neither change what the API says nor reopen a finished call.
 
@@ -23,6 +26,8 @@ pub enum Origin {
     Page,
     /// An answer for this one call, asked for with its details.
     Single,
+    /// An answer for this one call by v2 or v3 of the call API.
+    Newer,
 }
 
 /// The record after an observation.
@@ -65,16 +70,16 @@ pub fn merge(
             CallRecord { call: bare(said), book: Book { live: said.created >= live_from, ..Book::new(now) } }
         }
     };
-    let newer = takes_precedence(&record, said);
+    let newer = takes_precedence(&record, said, origin);
     fields(&mut record.call, said, newer);
     let book = &mut record.book;
-    book.by_api = true;
+    book.by_api |= origin != Origin::Newer;
     if let Some(details) = said.details {
         merge_details(&mut record.call.details, details, newer);
         if !book.details.is_known() && details_are_final(&record.call) {
             book.details = match origin {
                 Origin::Page => DetailsState::Inline,
-                Origin::Single => DetailsState::Fetched,
+                Origin::Single | Origin::Newer => DetailsState::Fetched,
             };
         }
     }
@@ -104,7 +109,13 @@ fn bare(said: &Observation) -> Observation {
 }
 
 /// Whether the values of `said` win over those we hold.
-fn takes_precedence(record: &CallRecord, said: &Observation) -> bool {
+fn takes_precedence(record: &CallRecord, said: &Observation, origin: Origin) -> bool {
+    match (record.book.by_api, origin) {
+        (true, Origin::Newer) => return false,
+        // Only v2 or v3 has spoken so far, by another record than the one that DateUpdated is of.
+        (false, Origin::Page | Origin::Single) => return true,
+        _ => {}
+    }
     match (said.updated, record.call.updated) {
         (Some(new), Some(old)) if new != old => new > old,
         (None, Some(_)) => false,
@@ -238,6 +249,9 @@ fn merge_details(held: &mut Option<Details>, said: Details, newer: bool) {
     take(&mut held.leg1_seconds, said.leg1_seconds, newer);
     take(&mut held.leg2_seconds, said.leg2_seconds, newer);
 }
+
+#[cfg(test)]
+mod versions;
 
 #[cfg(test)]
 mod tests {

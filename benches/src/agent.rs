@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The secret of the account's webhooks; of no use to anybody.
 const SECRET: &str = "a-secret-for-benchmarks";
+/// The secret of the API's tokens; of no use to anybody either.
+const TOKENS: &str = "a-secret-for-tokens-of-benchmarks";
 
 /// A simulated Exotel on a free port.
 pub struct Exotel {
@@ -71,12 +73,28 @@ impl Setup {
                 "webhook_secrets": [SECRET],
             }],
             "store": {"path": store},
+            "api": {"jwt_secret": TOKENS},
             "web": {"listen": [address.to_string()]},
             "log": {"level": "warn"},
         });
         // JSON is YAML.
         std::fs::write(folder.join("exotel-exporter.yml"), serde_json::to_vec_pretty(&config)?)?;
         Ok(Self { binary: binary.to_owned(), folder: folder.to_owned(), address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A token of the API for reading.
+    pub fn token(&self) -> anyhow::Result<String> {
+        let mut command = Command::new(&self.binary);
+        let config = self.folder.join("exotel-exporter.yml");
+        command.args(["token", "--role", "manager"]).arg(format!("--config.file={}", config.display()));
+        let output = command.output().context("a token")?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
     /// Where the metrics are.

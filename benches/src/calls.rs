@@ -1,6 +1,6 @@
 //! Made-up calls and the pages that Exotel would answer with: always the same for the same number.
 //!
-//! About five calls per second of data time, oldest first. Every row is final: ended, priced, with leg
+//! Five calls per second of data time unless told otherwise, oldest first. Every row is final: ended, priced, with leg
 //! details inline, so that a store that takes it in has all of its work at once.
 
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ pub const PAGE: u64 = 100;
 pub const EXOPHONES: u16 = 40;
 /// Account sid.
 pub const ACCOUNT: &str = "exampleacct1";
-/// Calls per second of data time.
+/// Calls in [`Calls::over`] seconds of data time, where nobody says otherwise.
 const RATE: u64 = 5;
 
 /// Makes calls from a moment on.
@@ -21,6 +21,10 @@ const RATE: u64 = 5;
 pub struct Calls {
     /// Creation time of the first.
     pub from: WallTime,
+    /// So many calls ...
+    number: u64,
+    /// ... in so many seconds of data time.
+    over: u64,
 }
 
 /// One draw after the other from a call's number (splitmix64).
@@ -51,9 +55,19 @@ const FATES: [(u64, &str, &str, &str); 6] = [
 ];
 
 impl Calls {
+    /// Five a second.
+    pub fn from(from: WallTime) -> Self {
+        Self::spread(from, RATE, 1)
+    }
+
+    /// So many calls, evenly over so many seconds.
+    pub fn spread(from: WallTime, number: u64, over: u64) -> Self {
+        Self { from, number, over }
+    }
+
     /// Creation time of a call.
     pub fn created(&self, number: u64) -> WallTime {
-        self.from.plus((number / RATE) as i64)
+        self.from.plus((number * self.over / self.number) as i64)
     }
 
     /// A bulk answer with the calls from `first` on, as PHP writes JSON: every slash escaped.
@@ -163,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_page_is_read_whole_and_nothing_of_it_is_odd() {
-        let calls = Calls { from: WallTime(1_772_477_110) };
+        let calls = Calls::from(WallTime(1_772_477_110));
         let shape = AccountShape { sid: ACCOUNT.to_owned(), utc_offset: UtcOffset::default() };
         let page = read_page(&calls.page(500), &shape, "").unwrap();
         assert_eq!(page.rows.len(), 100);

@@ -11,7 +11,7 @@ use crate::agent::{Exotel, Setup};
 use crate::calls::{Calls, PAGE};
 use crate::figures::{Verdicts, grouped, least, median, most, table};
 use crate::machine::usage;
-use crate::ours::Ours;
+use crate::ours::{Decoding, Ours};
 
 /// What Exotel's limit lets through: 200 requests a minute, 100 rows each.
 const LIMIT: f64 = 20_000.0 / 60.0;
@@ -59,7 +59,7 @@ fn grow(
     verdicts: &mut Verdicts,
     watermark: WallTime,
 ) -> anyhow::Result<u64> {
-    let calls = Calls { from };
+    let calls = Calls::from(from);
     let mut ours = Ours::open(path, &calls)?;
     let mut rows = Vec::new();
     let mut next = 0;
@@ -117,7 +117,7 @@ fn grow(
 
 /// One cell by itself, and where the time of a page goes.
 pub fn profile(folder: &Path, stored: u64, pages: u64) -> anyhow::Result<Verdicts> {
-    let calls = Calls { from: Clock::system().now().to_wall(UtcOffset::default()).plus(-SINCE) };
+    let calls = Calls::from(Clock::system().now().to_wall(UtcOffset::default()).plus(-SINCE));
     let mut ours = Ours::open(&folder.join("profile.redb"), &calls)?;
     ours.fill(&calls, 0, stored)?;
     let mut next = stored;
@@ -168,9 +168,7 @@ fn one_page_a_commit(ours: &mut Ours, calls: &Calls, next: &mut u64, pages: u64)
         count += CHUNK;
         let spent = usage(me)?.cpu;
         let began = Instant::now();
-        for body in &bodies {
-            ours.page(body)?;
-        }
+        ours.pages(&bodies, Decoding::Beside)?;
         taken += began.elapsed();
         rates.push((CHUNK * PAGE) as f64 / began.elapsed().as_secs_f64());
         cpu += usage(me)?.cpu - spent;

@@ -1,5 +1,6 @@
 //! Pages from bytes to disk, contenders in turns.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use exotel_exporter::model::WallTime;
 use crate::calls::{Calls, PAGE};
 use crate::figures::{Verdicts, grouped, least, median, most, table};
 use crate::node::Node;
-use crate::ours::Ours;
+use crate::ours::{Decoding, Ours};
 use crate::postgres::{Commit, Postgres};
 use crate::sqlite::Sqlite;
 
@@ -23,19 +24,26 @@ struct Contender<'c> {
     name: String,
     pages: u64,
     next: u64,
-    take: Box<dyn FnMut(&[u8]) -> anyhow::Result<()> + 'c>,
+    take: Box<dyn FnMut(&[Vec<u8>]) -> anyhow::Result<()> + 'c>,
     rates: Vec<f64>,
+}
+
+/// Takes each page when the one before it is durable.
+fn one_by_one<'c>(
+    mut take: impl FnMut(&[u8]) -> anyhow::Result<()> + 'c,
+) -> Box<dyn FnMut(&[Vec<u8>]) -> anyhow::Result<()> + 'c> {
+    Box::new(move |bodies| bodies.iter().try_for_each(|body| take(body)))
 }
 
 /// Runs it.
 pub fn run(folder: &Path, postgres: &str, node: &Path, rounds: usize) -> anyhow::Result<Verdicts> {
-    let calls = Calls { from: FROM };
-    let mut ours = Ours::open(&folder.join("ours.redb"), &calls)?;
+    let calls = Calls::from(FROM);
+    let ours = RefCell::new(Ours::open(&folder.join("ours.redb"), &calls)?);
     let mut sqlite = Sqlite::open(&folder.join("calls.sqlite"), &calls)?;
     let mut by_row = Postgres::open(postgres)?;
     let version = by_row.version()?;
     let mut node = Node::start(node, postgres)?;
-    let by_row = std::cell::RefCell::new(by_row);
+    let by_row = RefCell::new(by_row);
     let contender = |name: &str, pages, take| Contender {
         name: name.to_owned(),
         pages,
@@ -45,29 +53,40 @@ pub fn run(folder: &Path, postgres: &str, node: &Path, rounds: usize) -> anyhow:
         rates: Vec::new(),
     };
     let mut contenders = [
-        contender("exotel-exporter", PAGES, Box::new(|body: &[u8]| ours.page(body)) as Box<_>),
+        contender(
+            "exotel-exporter",
+            PAGES,
+            Box::new(|bodies: &[Vec<u8>]| ours.borrow_mut().pages(bodies, Decoding::Beside)) as Box<_>,
+        ),
         contender(
             "SQLite, WAL, FULL, one transaction a page",
             PAGES,
-            Box::new(|body: &[u8]| sqlite.page(body)),
+            one_by_one(|body: &[u8]| sqlite.page(body)),
         ),
         contender(
             &format!("PostgreSQL {version}, upsert by row"),
             PAGES_SLOW,
-            Box::new(|body: &[u8]| by_row.borrow_mut().page(body, Commit::Row)),
+            one_by_one(|body: &[u8]| by_row.borrow_mut().page(body, Commit::Row)),
         ),
         contender(
             "the same, one transaction a page",
             PAGES_SLOW,
-            Box::new(|body: &[u8]| by_row.borrow_mut().page(body, Commit::Page)),
+            one_by_one(|body: &[u8]| by_row.borrow_mut().page(body, Commit::Page)),
         ),
         contender(
             "the same by row from Node, as the old module does",
             PAGES_SLOW,
-            Box::new(|body: &[u8]| node.page(body)),
+            one_by_one(|body: &[u8]| node.page(body)),
+        ),
+        contender(
+            "exotel-exporter, decoding and storing in turn",
+            PAGES,
+            Box::new(|bodies: &[Vec<u8>]| ours.borrow_mut().pages(bodies, Decoding::InTurn)) as Box<_>,
         ),
     ];
     contenders[3].next *= 2;
+    // The same store as the first one, and other calls.
+    contenders[5].next = 1_000_000;
     // One page each before the clock runs: files made, statements prepared.
     for round in 0..=rounds {
         for contender in &mut contenders {
@@ -75,9 +94,7 @@ pub fn run(folder: &Path, postgres: &str, node: &Path, rounds: usize) -> anyhow:
             let bodies: Vec<Vec<u8>> = (0..pages).map(|n| calls.page(contender.next + n * PAGE)).collect();
             contender.next += pages * PAGE;
             let began = Instant::now();
-            for body in &bodies {
-                (contender.take)(body)?;
-            }
+            (contender.take)(&bodies)?;
             if round > 0 {
                 contender.rates.push((pages * PAGE) as f64 / began.elapsed().as_secs_f64());
             }
@@ -101,5 +118,6 @@ pub fn run(folder: &Path, postgres: &str, node: &Path, rounds: usize) -> anyhow:
     verdicts.at_least("times PostgreSQL's upserts by row, from Rust", rates[0] / rates[2], 50.0);
     verdicts.at_least("times PostgreSQL's upserts by row, from Node", rates[0] / rates[4], 50.0);
     verdicts.at_least("times SQLite", rates[0] / rates[1], 1.0);
+    verdicts.at_least("times SQLite, decoding and storing in turn as it does", rates[5] / rates[1], 1.0);
     Ok(verdicts)
 }

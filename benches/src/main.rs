@@ -3,6 +3,8 @@
 //! `benches/run` prepares what is needed and calls this.
 
 mod agent;
+mod api;
+mod asker;
 mod calls;
 mod figures;
 mod growth;
@@ -66,6 +68,21 @@ enum Part {
         #[arg(long)]
         store: Option<PathBuf>,
     },
+    /// Every route of the API on a store with many calls, checks and runs
+    Api {
+        /// The release binary
+        #[arg(long)]
+        binary: PathBuf,
+        /// Calls stored
+        #[arg(long, default_value_t = 10_000_000)]
+        calls: u64,
+        /// A store that an earlier run left with `--keep`: nothing is filled
+        #[arg(long)]
+        store: Option<PathBuf>,
+        /// Seconds for each route and number of connections
+        #[arg(long, default_value_t = 3)]
+        seconds: u64,
+    },
     /// The metrics page, beside prom-client
     Scrape {
         /// The release binary
@@ -101,6 +118,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Part::Ingest { postgres, node, rounds } => ingest::run(&folder, &postgres, &node, rounds)?,
         Part::Profile { stored, pages } => growth::profile(&folder, stored, pages)?,
         Part::Growth { binary, calls, store } => growth::run(&folder, &binary, &calls, store)?,
+        Part::Api { binary, calls, store, seconds } => api::run(&folder, &binary, calls, store, seconds)?,
         Part::Scrape { binary, node, rounds } => scrape::run(&folder, &binary, &node, rounds)?,
         Part::Webhooks { binary, script, rounds } => webhooks::run(&folder, &binary, &script, rounds)?,
     };

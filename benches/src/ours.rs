@@ -6,22 +6,26 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use exotel_exporter::exotel::callback::{self, Letter};
 use exotel_exporter::exotel::{AccountShape, Row, read_page};
-use exotel_exporter::ingest::{Callback, Context, Page};
+use exotel_exporter::ingest::{Callback, Context, Page, Summary};
 use exotel_exporter::metrics::{BuildInfo, Format, Metrics};
 use exotel_exporter::model::callback::{Kind, Taken, Told};
+use exotel_exporter::model::health::HealthCheck;
 use exotel_exporter::model::{
-    AccountId, Directory, RunStatus, Slice, SyncRun, SyncState, Timestamp, UtcOffset, WallTime,
+    AccountId, Direction, Directory, KnownExoPhone, RunStatus, SetAside, Slice, SyncRun, SyncState,
+    Timestamp, UtcOffset, WallTime,
 };
 use exotel_exporter::reconcile::Origin;
 use exotel_exporter::settle::{Callbacks, Rules};
-use exotel_exporter::store::{Held, Operation, Options, Store, Wants, WriteSet};
+use exotel_exporter::store::{HealthWrites, Held, Operation, Options, Store, Wants, WriteSet};
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::calls::{ACCOUNT, Calls, PAGE, exophones};
 
 /// How old the newest row of a page is when it is read: as old as the lag makes it.
 const READ_AFTER: i64 = 1200;
+/// How long after its end a call's callback is waited for: shorter than [`READ_AFTER`], so that what is missed is known at once.
+const MISSED_AFTER: i64 = 300;
 /// Pages on their way at once while filling.
 const IN_FLIGHT: usize = 64;
 
@@ -93,6 +97,21 @@ impl Reader {
     }
 }
 
+/// When a page is decoded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Decoding {
+    /// While the one before it is made durable, as in the program: there other threads read than write.
+    Beside,
+    /// When the one before it is durable.
+    InTurn,
+}
+
+fn done(result: Result<Summary, exotel_exporter::store::Error>) -> anyhow::Result<()> {
+    let summary = result?;
+    anyhow::ensure!(summary.new == PAGE && summary.settled == PAGE, "not all new and counted: {summary:?}");
+    Ok(())
+}
+
 /// The program's own store.
 pub struct Ours {
     runtime: Runtime,
@@ -112,22 +131,37 @@ impl Ours {
         let (store, account) = runtime.block_on(async {
             let store = Store::open(Options { path: path.to_owned(), metrics: metrics.store.clone() })?;
             let (account, _) = store.account(ACCOUNT, first_start).await?;
-            let phones = Memo { account, state: None, exophones: exophones() };
-            store.transact(phones).await?;
+            let phones = Note { exophones: exophones(), ..Note::default() };
+            store.transact(Memo { account, note: phones }).await?;
             anyhow::Ok((store, account))
         })?;
         Ok(Self { runtime, metrics, store, account, reader: Reader::new(account, first_start) })
     }
 
-    /// Takes a page in; returns when it is durable.
-    pub fn page(&mut self, body: &[u8]) -> anyhow::Result<()> {
-        let operation = self.reader.read(body)?;
-        let summary = self.runtime.block_on(self.store.transact(operation))?;
-        anyhow::ensure!(
-            summary.new == PAGE && summary.settled == PAGE,
-            "not all new and counted: {summary:?}"
-        );
-        Ok(())
+    /// Takes pages in, one a commit; returns when all are durable.
+    pub fn pages(&mut self, bodies: &[Vec<u8>], decoding: Decoding) -> anyhow::Result<()> {
+        let Self { runtime, store, reader, .. } = self;
+        runtime.block_on(async {
+            let mut before: Option<JoinHandle<_>> = None;
+            for body in bodies {
+                let operation = reader.read(body)?;
+                // Only then is the next one handed over, so that no commit ever takes two.
+                if let Some(before) = before.take() {
+                    done(before.await?)?;
+                }
+                match decoding {
+                    Decoding::Beside => {
+                        let store = store.clone();
+                        before = Some(tokio::spawn(async move { store.transact(operation).await }));
+                    }
+                    Decoding::InTurn => done(store.transact(operation).await)?,
+                }
+            }
+            match before {
+                Some(last) => done(last.await?),
+                None => Ok(()),
+            }
+        })
     }
 
     /// Takes in the callback of a call that ends now; returns when it is durable.
@@ -191,20 +225,65 @@ impl Ours {
             details_inline: Some(true),
             ..SyncState::default()
         };
-        let memo = Memo { account: self.account, state: Some(state), exophones: Vec::new() };
+        let memo = Memo { account: self.account, note: Note { state: Some(state), ..Note::default() } };
         self.runtime.block_on(async {
             self.store.transact(memo).await?;
             self.store.close().await;
             Ok(())
         })
     }
+
+    /// From now on every outbound-dial call should have been announced by a callback, and none is.
+    pub fn miss_callbacks(&mut self) {
+        let callbacks = Callbacks::new(&[Direction::OutboundDial], &["calls".to_owned()], MISSED_AFTER);
+        self.reader.context.rules.callbacks = callbacks;
+    }
+
+    /// Stores what is no call, many a commit.
+    pub fn note(&mut self, notes: impl Iterator<Item = Note>) -> anyhow::Result<()> {
+        let Self { runtime, store, account, .. } = self;
+        runtime.block_on(async {
+            let mut waiting = JoinSet::new();
+            for note in notes {
+                let (store, memo) = (store.clone(), Memo { account: *account, note });
+                waiting.spawn(async move { store.transact(memo).await });
+                while waiting.len() >= 4 * IN_FLIGHT {
+                    waiting.join_next().await.context("notes on their way")???;
+                }
+            }
+            for done in waiting.join_all().await {
+                done?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes the raw checks before a time, as the program does; their hours stay.
+    pub fn forget_checks(&mut self, before: Timestamp) -> anyhow::Result<()> {
+        let done = self.store.prune_health_checks(self.account, before, Timestamp(0));
+        Ok(self.runtime.block_on(done)?)
+    }
+}
+
+/// What is no call.
+#[derive(Clone, Default)]
+pub struct Note {
+    /// State of reading.
+    pub state: Option<SyncState>,
+    /// Numbers.
+    pub exophones: Vec<KnownExoPhone>,
+    /// A run.
+    pub run: Option<SyncRun>,
+    /// A check.
+    pub check: Option<HealthCheck>,
+    /// Rows that could not be read.
+    pub set_aside: Vec<SetAside>,
 }
 
 /// Stores what is no call.
 struct Memo {
     account: AccountId,
-    state: Option<SyncState>,
-    exophones: Vec<exotel_exporter::model::KnownExoPhone>,
+    note: Note,
 }
 
 impl Operation for Memo {
@@ -215,8 +294,10 @@ impl Operation for Memo {
     }
 
     fn decide(&mut self, _: Held) -> (WriteSet, ()) {
-        let writes =
-            WriteSet { sync: self.state.clone(), exophones: self.exophones.clone(), ..WriteSet::default() };
+        let Note { state, exophones, run, check, set_aside } = self.note.clone();
+        let health =
+            check.map(|check| Box::new(HealthWrites { check: Some(check), ..HealthWrites::default() }));
+        let writes = WriteSet { sync: state, exophones, run, set_aside, health, ..WriteSet::default() };
         (writes, ())
     }
 }

@@ -49,7 +49,7 @@ pub fn run(folder: &Path, binary: &Path, script: &Path, rounds: usize) -> anyhow
     let url = setup.webhook("calls");
     let script = script.display().to_string();
     let now = Clock::system().now().to_wall(UtcOffset::default());
-    let mut alone = Ours::open(&folder.join("alone.redb"), &Calls { from: now })?;
+    let mut alone = Ours::open(&folder.join("alone.redb"), &Calls::from(now))?;
 
     let (mut many, mut single, mut direct) = (Figures::default(), Figures::default(), Figures::default());
     let mut sent = 0.0;

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use tokio::runtime::Handle;
 
 use super::{Flags, say};
 use crate::config::{Accounts, Secret};
+use crate::control::{self, AskError};
 use crate::model::Clock;
-use crate::store;
+use crate::store::{self, EraseError, OpenError};
 
 /// One line on standard output, for a reader that may leave.
 macro_rules! line {
@@ -20,7 +22,7 @@ Example:
   exotel-exporter store --store.path=data/exotel-exporter.redb backup /backup/calls.redb
       A whole copy of the store, made while the agent goes on.
   exotel-exporter store --config.file=exotel-exporter.yml erase --number +919900000001
-      What the stopped agent's store knows of one person is gone; counters stay.";
+      What the store knows of one person is gone, whether the agent runs or not; counters stay.";
 
 /// Arguments of `store`.
 #[derive(Args, Clone, Debug)]
@@ -49,7 +51,7 @@ pub enum StoreCommand {
     },
     /// Give free space back to the disk. The agent must be stopped
     Compact,
-    /// Take the personal data of one number out, for good; counters stay. The agent must be stopped
+    /// Take the personal data of one number out, for good; counters stay. The agent may go on
     Erase {
         /// A phone number in any form, or the address of an agent's app (`sip:…`).
         #[arg(long, value_name = "NUMBER", value_parser = number)]
@@ -108,11 +110,25 @@ fn care(path: &Path, command: &StoreCommand) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         StoreCommand::Erase { number } => {
-            let now = Clock::system().now();
-            let erasure = store::erase(path, number.expose(), now, &mut progress("looked at"))?;
+            let erasure = erase(path, number.expose())?;
             eprintln!();
             print_erasure(erasure)
         }
+    }
+}
+
+/// Erases in the file, or, where an agent holds it, through that one.
+fn erase(path: &Path, number: &str) -> anyhow::Result<store::Erasure> {
+    let mut progress = progress("looked at");
+    match store::erase(path, number, Clock::system().now(), &mut progress) {
+        Err(EraseError::Store(held @ OpenError::InUse { .. })) => {
+            let asked = Handle::current().block_on(control::erase(path, number, &mut progress));
+            asked.map_err(|error| match error {
+                AskError::Unreachable { .. } => anyhow::Error::new(error).context(held),
+                error => error.into(),
+            })
+        }
+        alone => Ok(alone?),
     }
 }
 

@@ -51,10 +51,20 @@ pub struct ClientOptions<'a> {
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
-pub(super) struct Inner {
-    pub(super) shape: AccountShape,
+/// One of Exotel's hosts. Each has its own mind about our key: one that refuses it for the newer call APIs
+/// must not stop what the other one answers.
+pub(super) struct Host {
     /// Scheme, host and path prefix, or why there is none.
     pub(super) base: Result<String, &'static str>,
+    pub(super) auth: Auth,
+}
+
+pub(super) struct Inner {
+    pub(super) shape: AccountShape,
+    /// Calls, ExoPhones, messages, balance.
+    pub(super) api: Host,
+    /// v2 and v3 of the call API.
+    pub(super) ccm: Host,
     pub(super) authorization: HeaderValue,
     /// Texts that no error may show.
     pub(super) secrets: Vec<String>,
@@ -66,7 +76,6 @@ pub(super) struct Inner {
     pub(super) exophones: Arc<Limiter>,
     /// None where no messages are asked for.
     pub(super) sms: Option<Arc<Limiter>>,
-    pub(super) auth: Auth,
     /// Whether this account's ExoPhones are listed by v1 only.
     pub(super) old_phone_list: AtomicBool,
     /// Where the health of this account's ExoPhones is found: a [`HealthPath`].
@@ -138,9 +147,12 @@ impl Client {
             HeaderValue::try_from(format!("Basic {basic}")).expect("base64 is fit for a header");
         authorization.set_sensitive(true);
         let secrets = [key, token, &basic].into_iter().filter(|s| s.len() >= 4).map(str::to_owned).collect();
+        let interval_ms = u64::try_from(auth_retry_interval.as_millis()).unwrap_or(u64::MAX);
+        let host = |url| Host { base: base(url), auth: Auth::new(interval_ms) };
         Self(Arc::new(Inner {
             shape: AccountShape { sid: account.sid.clone(), utc_offset: account.utc_offset },
-            base: base(&account.base_url),
+            api: host(&account.base_url),
+            ccm: host(&account.ccm_base_url),
             authorization,
             secrets,
             retry,
@@ -150,7 +162,6 @@ impl Client {
             transport,
             clock,
             metrics,
-            auth: Auth::new(u64::try_from(auth_retry_interval.as_millis()).unwrap_or(u64::MAX)),
             old_phone_list: AtomicBool::new(false),
             health_path: AtomicU8::new(HealthPath::NotKnown as u8),
         }))
@@ -175,6 +186,32 @@ impl Client {
         let target = query::call(sid, &self.0.shape.sid);
         let ask = Ask { endpoint: Endpoint::Call, pool: Pool::Voice, priority, target };
         self.0.get(&ask, |body| wire::call(body, &self.0.shape, sid)).await
+    }
+
+    /// One call as v2 of the call API tells it: one that was made through that API.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where v2 does not know the call; else as [`Client::calls`].
+    pub async fn call_v2(&self, sid: &Sid, priority: Priority) -> Result<Observation, Error> {
+        self.0.newer_call(Endpoint::CallV2, sid, priority, query::call_v2).await
+    }
+
+    /// One call as v3 of the call API (beta) tells it, with the numbers and results of its legs where the
+    /// account may ask for them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where v3 does not know the call; else as [`Client::calls`].
+    pub async fn call_v3(&self, sid: &Sid, priority: Priority) -> Result<Observation, Error> {
+        let mut call = self.0.newer_call(Endpoint::CallV3, sid, priority, query::call_v3).await?;
+        let target = query::legs_v3(sid, &self.0.shape.sid);
+        self.0.metrics.show_endpoint(Endpoint::LegsV3);
+        let ask = Ask { endpoint: Endpoint::LegsV3, pool: Pool::Voice, priority, target };
+        match self.0.get(&ask, |body| wire::newer_legs(body, &self.0.shape, sid)).await {
+            Ok(legs) => legs.add_to(&mut call),
+            // Exotel switches them on for some accounts; the call is known without them.
+            Err(error) => tracing::debug!(call.sid = sid.as_str(), %error, "a call without its legs"),
+        }
+        Ok(call)
     }
 
     /// Every ExoPhone of the account.
@@ -294,6 +331,24 @@ fn base(url: &str) -> Result<String, &'static str> {
 }
 
 impl Inner {
+    /// Reads one call of a newer API.
+    async fn newer_call(
+        &self,
+        endpoint: Endpoint,
+        sid: &Sid,
+        priority: Priority,
+        target: impl Fn(&Sid, &str) -> String,
+    ) -> Result<Observation, Error> {
+        self.metrics.show_endpoint(endpoint);
+        let ask = Ask { endpoint, pool: Pool::Voice, priority, target: target(sid, &self.shape.sid) };
+        let call = self.get(&ask, |body| wire::newer_call(body, &self.shape, sid)).await?;
+        call.ok_or_else(|| Error {
+            kind: ErrorKind::NotFound,
+            status: Some(200),
+            message: format!("GET {}: Exotel does not know this call", endpoint.as_str()),
+        })
+    }
+
     /// Reads one ExoPhone.
     async fn one_phone(
         &self,

@@ -61,6 +61,21 @@ pub(super) fn call(sid: &Sid, account: &str) -> String {
     format!("/v1/Accounts/{}/Calls/{}.json?details=true", segment(account), segment(sid.as_str()))
 }
 
+/// Path of one call of the v2 API, which knows what was made through it alone.
+pub(super) fn call_v2(sid: &Sid, account: &str) -> String {
+    format!("/v2/accounts/{}/calls/{}", segment(account), segment(sid.as_str()))
+}
+
+/// Path of one call of the v3 API.
+pub(super) fn call_v3(sid: &Sid, account: &str) -> String {
+    format!("/v3/accounts/{}/calls/{}", segment(account), segment(sid.as_str()))
+}
+
+/// Path of the legs of one call of the v3 API.
+pub(super) fn legs_v3(sid: &Sid, account: &str) -> String {
+    format!("{}/legs", call_v3(sid, account))
+}
+
 /// Path and query of a page of ExoPhones, `v2_beta`; pages count from 0.
 pub(super) fn exophones(page: u32, account: &str) -> String {
     let path = format!("/v2_beta/Accounts/{}/IncomingPhoneNumbers", segment(account));

@@ -9,7 +9,7 @@ use http::{Request, Response, header};
 
 use super::answer::{Hints, failure, is_retried};
 use super::auth::Leave;
-use super::client::Inner;
+use super::client::{Host, Inner};
 use super::limiter::Limiter;
 use super::wire::Malformed;
 use super::{Error, ErrorKind, Pool, Priority};
@@ -27,7 +27,18 @@ pub(super) struct Ask {
     pub(super) target: String,
 }
 
+impl Ask {
+    /// Whether it goes to the host of the newer call APIs.
+    fn is_of_ccm(&self) -> bool {
+        matches!(self.endpoint, Endpoint::CallV2 | Endpoint::CallV3 | Endpoint::LegsV3)
+    }
+}
+
 impl Inner {
+    fn host(&self, ask: &Ask) -> &Host {
+        if ask.is_of_ccm() { &self.ccm } else { &self.api }
+    }
+
     pub(super) fn limiter(&self, pool: Pool) -> Option<&Arc<Limiter>> {
         match pool {
             Pool::Voice => Some(&self.voice),
@@ -73,9 +84,10 @@ impl Inner {
         let request = self.request(ask)?;
         let limiter = self.limiter(ask.pool).ok_or_else(|| local("this pool is not in use"))?;
         let asked_at = self.clock.monotonic_millis();
-        let leave = self.leave(self.auth.ask(asked_at))?;
+        let auth = &self.host(ask).auth;
+        let leave = self.leave(auth.ask(asked_at))?;
         let mut permit = limiter.acquire(ask.priority).await;
-        self.leave(self.auth.still(leave, self.clock.monotonic_millis()))?;
+        self.leave(auth.still(leave, self.clock.monotonic_millis()))?;
         permit.record().await.map_err(|e| Error {
             kind: ErrorKind::Ledger,
             status: None,
@@ -128,7 +140,9 @@ impl Inner {
     ) -> Result<T, Error> {
         let (status, now) = (answer.status(), self.clock.since_epoch());
         let hints = Hints::of(status, answer.headers(), ask.pool, now);
-        if let Some(date) = hints.date {
+        // What is said of the key and of Exotel's clock is said of the host that everything else is read from.
+        let (auth, of_api) = (&self.host(ask).auth, !ask.is_of_ccm());
+        if let Some(date) = hints.date.filter(|_| of_api) {
             self.metrics.set_clock_offset(date - i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
         }
         if let Some(limit) = hints.limit {
@@ -142,13 +156,17 @@ impl Inner {
         }
         if let Some(error) = failure(status, answer.body(), ask.pool, &hints) {
             if error.kind == ErrorKind::Auth {
-                self.auth.refused(self.clock.monotonic_millis());
-                self.metrics.set_auth_ok(false);
+                auth.refused(self.clock.monotonic_millis());
+                if of_api {
+                    self.metrics.set_auth_ok(false);
+                }
             }
             return Err(error);
         }
-        self.auth.accepted();
-        self.metrics.set_auth_ok(true);
+        auth.accepted();
+        if of_api {
+            self.metrics.set_auth_ok(true);
+        }
         read(answer.body()).map_err(|Malformed(message)| Error {
             kind: ErrorKind::Decode,
             status: Some(status.as_u16()),
@@ -157,7 +175,7 @@ impl Inner {
     }
 
     fn request(&self, ask: &Ask) -> Result<Request<Bytes>, Error> {
-        let base = self.base.as_ref().map_err(|why| local(why))?;
+        let base = self.host(ask).base.as_ref().map_err(|why| local(why))?;
         Request::get(format!("{base}{}", ask.target))
             .header(header::AUTHORIZATION, self.authorization.clone())
             .header(header::ACCEPT, "application/json")

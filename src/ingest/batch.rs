@@ -67,6 +67,12 @@ impl<'c> Batch<'c> {
         let less = self.erased.less(said);
         let said = less.as_ref().unwrap_or(said);
         let mut merged = merge(self.now.get(&said.sid), said, origin, live_from, now);
+        if let Effect::Moved { .. } = merged.effect
+            && let Some(less) = self.erased.less(&merged.record.call)
+        {
+            // Whoever erases may have passed its new place already.
+            merged.record.call = less;
+        }
         let was_unlisted = self.take_over(&mut merged.record);
         match (merged.effect, self.lost.get(&said.sid)) {
             (Effect::New, Some(lost)) => {

@@ -72,7 +72,7 @@ pub struct HealthPollView {
 }
 
 /// What the last poll of a number found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PolledNumber {
     /// What it found.
     pub health: NumberHealth,

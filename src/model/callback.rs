@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::call::{Details, Direction, Micros, Status};
+use super::health::Alternate;
 use super::sid::Sid;
 use super::time::{Timestamp, WallTime};
 
@@ -280,6 +281,9 @@ pub struct Heartbeat {
     pub incoming: Vec<String>,
     /// Sids of those from which nobody can be called.
     pub outgoing: Vec<String>,
+    /// Numbers to use instead, by the sid of one that is affected: for calls to it and for calls from it. Sorted
+    /// by sid, and only of those for which Exotel names one.
+    pub alternates: Vec<(String, [Option<Alternate>; 2])>,
     /// Hash of its content, so that a repeat can be told from another one of the same second.
     pub content: u64,
 }

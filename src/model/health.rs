@@ -1,5 +1,7 @@
 //! Health of ExoPhones: by poll, by push, and the checks that are kept.
 
+mod alternate;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::callback::{Heartbeat, HeartbeatStatus};
 use super::exophones::KnownExoPhone;
 use super::time::Timestamp;
+
+pub use self::alternate::Alternate;
 
 /// State of one number in one direction, as Exotel's `connectivity` says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -79,16 +83,25 @@ impl Way {
 }
 
 /// What Exotel says of one direction of a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connectivity {
     /// State.
     pub state: State,
     /// Exotel's own time of its check, UTC, where given.
     pub checked: Option<Timestamp>,
+    /// The number that Exotel names to use meanwhile, where it names one.
+    pub alternate: Option<Alternate>,
+}
+
+impl Connectivity {
+    /// A state of which no more is said.
+    pub fn of(state: State) -> Self {
+        Self { state, checked: None, alternate: None }
+    }
 }
 
 /// Connectivity of a number in both directions; none where Exotel says nothing of one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reachability {
     /// Incoming calls.
     pub inbound: Option<Connectivity>,
@@ -107,16 +120,21 @@ impl Reachability {
         self.of(way).and_then(|c| c.checked)
     }
 
-    fn of(&self, way: Way) -> Option<Connectivity> {
+    /// The number to use meanwhile in one direction.
+    pub fn alternate(&self, way: Way) -> Option<&Alternate> {
+        self.of(way).and_then(|c| c.alternate.as_ref())
+    }
+
+    fn of(&self, way: Way) -> Option<&Connectivity> {
         match way {
-            Way::Inbound => self.inbound,
-            Way::Outbound => self.outbound,
+            Way::Inbound => self.inbound.as_ref(),
+            Way::Outbound => self.outbound.as_ref(),
         }
     }
 }
 
 /// What the last poll of a number found, as stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumberHealth {
     /// What Exotel said.
     pub reachability: Reachability,
@@ -202,6 +220,20 @@ impl HeardHeartbeat {
             (_, Way::Inbound) => Some(&self.heartbeat.incoming),
             (_, Way::Outbound) => Some(&self.heartbeat.outgoing),
         }
+    }
+
+    /// The numbers that it names to use instead of known ones, by the id of these; in the order of [`Way::ALL`].
+    pub fn alternates(&self, phones: &[KnownExoPhone]) -> HashMap<u16, [Option<Alternate>; 2]> {
+        let named = &self.heartbeat.alternates;
+        if named.is_empty() {
+            return HashMap::new();
+        }
+        let sids: HashMap<&str, u16> = phones.iter().map(|phone| (phone.sid.as_str(), phone.id)).collect();
+        let id = |name: &str| {
+            let by_number = || phones.iter().find(|phone| phone.is_called(name)).map(|phone| phone.id);
+            sids.get(name).copied().or_else(by_number)
+        };
+        named.iter().filter_map(|(name, alternates)| Some((id(name)?, alternates.clone()))).collect()
     }
 
     /// Ids of the known numbers that it names as affected; none where Exotel left the details out.
@@ -355,8 +387,7 @@ mod tests {
     use super::*;
 
     fn reach(inbound: State, outbound: Option<State>) -> Reachability {
-        let side = |state| Connectivity { state, checked: None };
-        Reachability { inbound: Some(side(inbound)), outbound: outbound.map(side) }
+        Reachability { inbound: Some(Connectivity::of(inbound)), outbound: outbound.map(Connectivity::of) }
     }
 
     #[test]
@@ -368,7 +399,7 @@ mod tests {
             NumberHealth::after(Some(&first), reach(State::Active, Some(State::Unknown)), at(20));
         assert_eq!(changes.collect::<Vec<_>>(), [Way::Inbound], "nothing said is unknown, as before");
         assert_eq!((second.changed, second.since), (Some(at(20)), [at(20), at(10)]));
-        let (third, changes) = NumberHealth::after(Some(&second), second.reachability, at(30));
+        let (third, changes) = NumberHealth::after(Some(&second), second.reachability.clone(), at(30));
         assert_eq!((changes.count(), third.changed, third.since), (0, Some(at(20)), second.since));
         assert!(first.is_affected() && !third.is_affected());
         assert_eq!(third.since(Way::Outbound), at(10));
@@ -382,6 +413,7 @@ mod tests {
                 status: HeartbeatStatus::Critical,
                 incoming: Vec::new(),
                 outgoing: Vec::new(),
+                alternates: Vec::new(),
                 content: 0,
             },
             received: Timestamp(received),

@@ -21,7 +21,8 @@ pub struct Book {
     pub first_seen: Timestamp,
     /// When we first heard that it is over.
     pub over_seen: Option<Timestamp>,
-    /// Reported by the API.
+    /// Reported by v1 of the API, whose lists and totals are compared with ours; false while v2 or v3 alone
+    /// has told of it.
     pub by_api: bool,
     /// Whether it is counted: created at or after the account's first start.
     pub live: bool,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{expects_heartbeats, fresh_heartbeat, number_views};
+use super::{alternate_label, expects_heartbeats, fresh_heartbeat, number_views, pushed_alternates};
 use crate::collector::{Account, Roster, Status};
 use crate::exotel::Pool;
 use crate::metrics::view::ExoPhoneView;
@@ -16,8 +16,8 @@ use crate::model::{
 use crate::store::Store;
 use crate::web::status::{
     AccountState, AccountStatus, BalanceStatus, CallCount, CallbackLoss, CallbacksStatus, Failure,
-    HealthStatus, HeartbeatStatus, HourCount, NumberStatus, PollRound, PollStatus, PoolStatus, RunOutcome,
-    StatusSnapshot, SyncRun, SyncStatus,
+    HealthStatus, HeartbeatStatus, HourCount, Instead, NumberStatus, PollRound, PollStatus, PoolStatus,
+    RunOutcome, StatusSnapshot, SyncRun, SyncStatus,
 };
 
 /// What the status page shows.
@@ -92,12 +92,23 @@ fn health_status(account: &Account, status: &Status) -> HealthStatus {
     let now = account.clock.now();
     let heard = fresh_heartbeat(account, status, now);
     let numbers = number_views(account, status, now).into_iter();
+    let pushed = pushed_alternates(account, status, now);
     let listed = |number: &ExoPhoneView| status.listed.as_ref().is_none_or(|ids| ids.contains(&number.id.0));
     let numbers = numbers.filter(listed).map(|number| {
         let polled = number.polled.filter(|polled| polled.fresh).map(|polled| polled.health);
+        let by_push = pushed.get(&number.id.0);
+        let instead = |way: Way| {
+            let out = polled.as_ref().filter(|polled| polled.reachability.state(way).is_affected());
+            let at = usize::from(way.code());
+            let told = by_push.filter(|_| number.affected[at] == Some(true));
+            let named = out.and_then(|polled| polled.reachability.alternate(way));
+            let named = named.or_else(|| told?[at].as_ref())?;
+            Some(alternate_label(account, status, named).map_or(Instead::NotListed, Instead::Number))
+        };
         NumberStatus {
+            instead: Way::ALL.map(instead),
+            poll: Way::ALL.map(|way| polled.as_ref().map(|p| (p.reachability.state(way), p.since(way)))),
             label: number.label,
-            poll: Way::ALL.map(|way| polled.map(|p| (p.reachability.state(way), p.since(way)))),
             push: number.affected,
         }
     });

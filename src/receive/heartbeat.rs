@@ -24,6 +24,7 @@ pub async fn take(
 ) -> Result<Taken, store::Error> {
     heartbeat.incoming.truncate(HeardHeartbeat::MOST_NAMED);
     heartbeat.outgoing.truncate(HeardHeartbeat::MOST_NAMED);
+    heartbeat.alternates.truncate(HeardHeartbeat::MOST_NAMED);
     // One at a time, so that none is compared with another that is not stored yet.
     let turn = account.memory.heartbeat_turn.lock().await;
     let now_in_force = account.status().health.heartbeat.clone();

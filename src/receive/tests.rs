@@ -108,6 +108,7 @@ async fn what_a_sender_does_not_wait_for_is_taken_in_all_the_same() {
         status: HeartbeatStatus::Warning,
         incoming: vec!["number1".to_owned()],
         outgoing: Vec::new(),
+        alternates: Vec::new(),
         content: 1,
     };
     let told = Told::Heartbeat(heartbeat);

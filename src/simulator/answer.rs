@@ -117,6 +117,11 @@ impl Answer {
         Self::coded(Form::Json, status, message, &json!(code))
     }
 
+    /// What v2 and v3 say of a call that they do not know.
+    pub(super) fn no_such_call() -> Self {
+        Self::coded(Form::Envelope, StatusCode::NOT_FOUND, "Call not found", &json!(10744))
+    }
+
     /// What a gateway says when there is nobody behind it.
     pub(super) fn html(status: StatusCode) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");

@@ -232,7 +232,7 @@ fn ccm(world: &World, place: u32, call: &Call, sheet: &Sheet, event: CallEvent) 
 }
 
 /// The words of CCM for what became of a call.
-fn ccm_status(status: &str, leg1: &str, leg2: Option<&str>) -> &'static str {
+pub(super) fn ccm_status(status: &str, leg1: &str, leg2: Option<&str>) -> &'static str {
     match (leg1, leg2) {
         _ if status == "completed" => "completed",
         ("no-answer" | "busy", _) => "agent_unanswered",

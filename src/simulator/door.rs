@@ -16,7 +16,8 @@ use super::answer::{Answer, Break, Form, set_header};
 use super::call::Tick;
 use super::faults::{Fault, RetryAfter};
 use super::limit::{Arrival, Pass, PathKind, Pool, Verdict};
-use super::options::{ExoPhoneHealth, ExoPhoneLists, RateHeaders};
+use super::newer::{self, Version};
+use super::options::{ExoPhoneHealth, ExoPhoneLists, NewerAccess, RateHeaders};
 use super::params::pairs;
 use super::query::Extras;
 use super::random::{Dice, Stream};
@@ -32,6 +33,9 @@ const LARGEST_FORM: usize = 64 * 1024;
 enum Target<'a> {
     Bulk,
     Call { sid: &'a str, form: Form },
+    CallV2(&'a str),
+    CallV3(&'a str),
+    LegsV3(&'a str),
     Connect,
     ExoPhonesV1,
     ExoPhonesV2Beta,
@@ -63,7 +67,10 @@ impl<'a> Target<'a> {
                 None => Self::Unknown(Form::Xml),
             },
             ("v1", "Accounts", ["Balance.json"]) => Self::Balance,
-            ("v2", "accounts", _) => Self::Unknown(Form::Envelope),
+            ("v2", "accounts", ["calls", sid]) => Self::CallV2(sid),
+            ("v3", "accounts", ["calls", sid]) => Self::CallV3(sid),
+            ("v3", "accounts", ["calls", sid, "legs"]) => Self::LegsV3(sid),
+            ("v2" | "v3", "accounts", _) => Self::Unknown(Form::Envelope),
             ("v1", "Accounts", [.., last]) if !last.ends_with(".json") => Self::Unknown(Form::Xml),
             _ => Self::Unknown(Form::Json),
         };
@@ -73,7 +80,7 @@ impl<'a> Target<'a> {
     fn kind(&self) -> PathKind {
         match self {
             Self::Bulk => PathKind::Bulk,
-            Self::Call { .. } => PathKind::Call,
+            Self::Call { .. } | Self::CallV2(_) | Self::CallV3(_) | Self::LegsV3(_) => PathKind::Call,
             Self::Connect => PathKind::Connect,
             Self::ExoPhonesV1 | Self::ExoPhonesV2Beta => PathKind::ExoPhoneList,
             Self::ExoPhone(_) | Self::ExoPhoneHealth(_) => PathKind::ExoPhone,
@@ -93,7 +100,7 @@ impl<'a> Target<'a> {
             | Self::Message(_)
             | Self::Balance => Form::Json,
             Self::Call { form, .. } | Self::Unknown(form) => *form,
-            Self::ExoPhoneHealth(_) => Form::Envelope,
+            Self::ExoPhoneHealth(_) | Self::CallV2(_) | Self::CallV3(_) | Self::LegsV3(_) => Form::Envelope,
         }
     }
 }
@@ -230,6 +237,15 @@ impl Visit<'_> {
             Target::Bulk => bulk::answer(&world, sid, raw, now, fault, luck),
             Target::Connect => connect(&mut world, sid, form),
             Target::Call { sid: call, form } => one_call(&world, sid, call, raw, now, *form),
+            Target::CallV2(_) if self.simulator.options().newer.v2 == NewerAccess::Refused => {
+                self.not_allowed()
+            }
+            Target::LegsV3(_) if self.simulator.options().newer.legs == NewerAccess::Refused => {
+                self.not_allowed()
+            }
+            Target::CallV2(call) => self.found(newer::call(&world, call, now, Version::V2)),
+            Target::CallV3(call) => self.found(newer::call(&world, call, now, Version::V3)),
+            Target::LegsV3(call) => self.found(newer::legs(&world, call, now)),
             Target::ExoPhonesV1 if lists != ExoPhoneLists::Nowhere => {
                 list(raw, |part| exophones::list_v1(&world, sid, part))
             }
@@ -271,9 +287,16 @@ impl Visit<'_> {
         )
     }
 
+    fn not_allowed(&self) -> Answer {
+        Answer::error(self.target.form(), StatusCode::FORBIDDEN, "Not enabled for this account")
+    }
+
     fn found(&self, value: Option<Value>) -> Answer {
         match value {
             Some(value) => Answer::json(value.to_string()),
+            None if matches!(self.target, Target::CallV2(_) | Target::CallV3(_) | Target::LegsV3(_)) => {
+                Answer::no_such_call()
+            }
             None => Answer::error(self.target.form(), StatusCode::NOT_FOUND, "Resource not found"),
         }
     }
@@ -376,7 +399,8 @@ fn one_call(world: &World, account: &str, sid: &str, raw: &str, now: Tick, form:
         Ok(extras) => extras,
         Err(message) => return Answer::error(form, StatusCode::BAD_REQUEST, &message),
     };
-    let Some(sheet) = world.find(sid).and_then(|place| world.sheet(place, now)) else {
+    let known = world.find(sid).filter(|place| newer::knows(world, *place, Version::V1));
+    let Some(sheet) = known.and_then(|place| world.sheet(place, now)) else {
         return Answer::error(form, StatusCode::NOT_FOUND, "The requested call was not found");
     };
     let row = Row { account, sheet, wire: world.options().wire, extras, absurdity: None };

@@ -129,7 +129,7 @@ pub(super) fn connectivity(world: &World, outages: &Outages, n: u16, now: u64) -
 fn block(world: &World, outages: &Outages, n: u16, line: Line, now: u64) -> Value {
     let check = outages.check(n, line, now);
     let alternate = match check.state {
-        Some(OutageState::MajorOutage) => alternate(world, outages, n, now),
+        Some(OutageState::MajorOutage) => alternate(world, outages, n, line, now),
         _ => Value::Null,
     };
     json!({
@@ -140,15 +140,15 @@ fn block(world: &World, outages: &Outages, n: u16, line: Line, now: u64) -> Valu
 }
 
 /// Another number that is well.
-fn alternate(world: &World, outages: &Outages, n: u16, now: u64) -> Value {
+fn alternate(world: &World, outages: &Outages, n: u16, line: Line, now: u64) -> Value {
     let options = world.options();
     let well = (0..options.exophones.listed).find(|m| *m != n && !outages.is_out(*m, now));
+    let object = |m| json!({"sid": world.faces.exophone_sid(m), "phone_number": world.exophone(m)});
     match (options.outages.alternate, well) {
         (Alternate::Nothing, _) | (_, None) => Value::Null,
-        (Alternate::Text, Some(m)) => json!(world.exophone(m)),
-        (Alternate::Object, Some(m)) => {
-            json!({"sid": world.faces.exophone_sid(m), "phone_number": world.exophone(m)})
-        }
+        (Alternate::Object, Some(m)) => object(m),
+        (Alternate::Mixed, Some(m)) if line == Line::Outgoing => object(m),
+        (Alternate::Text | Alternate::Mixed, Some(m)) => json!(world.exophone(m)),
     }
 }
 

@@ -26,6 +26,7 @@ mod heartbeat;
 mod ident;
 mod limit;
 mod messages;
+mod newer;
 mod office;
 mod options;
 mod outage;
@@ -65,10 +66,10 @@ pub use self::office::Deliveries;
 pub use self::options::{
     Absent, Account, AgentEvents, Alternate, Balance, Body, BulkDetails, CallCallbacks, CallKeys, Cursor,
     Delay, Delays, Durations, Envelope, Events, ExoPhoneHealth, ExoPhoneKey, ExoPhoneLists, ExoPhones,
-    ExtraKey, HeartbeatShape, Heartbeats, History, LastPage, Limits, Lines, Messages, NoneAffected, Numbers,
-    Oddities, Options, Outage, OutageState, Outages, Passthru, PassthruMethod, PlannedOutage, Planted,
-    Profile, RateHeaders, Reach, ReportForm, Reports, Sids, SmsBreach, Traffic, Unauthorized, Webhooks,
-    WhenEmpty, Wire,
+    ExtraKey, HeartbeatShape, Heartbeats, History, LastPage, Limits, Lines, Messages, Newer, NewerAccess,
+    NewerKeys, NoneAffected, Numbers, Oddities, Options, Outage, OutageState, Outages, Passthru,
+    PassthruMethod, PlannedOutage, Planted, Profile, RateHeaders, Reach, ReportForm, Reports, Sids,
+    SmsBreach, Traffic, Unauthorized, Webhooks, WhenEmpty, Wire,
 };
 pub use self::postman::{Postman, WebhookKind};
 pub use self::reported::{Finals, WebhookTruth};

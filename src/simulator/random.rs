@@ -42,6 +42,8 @@ pub(super) enum Stream {
     Reports,
     /// Sids of messages.
     MessageSid,
+    /// Which versions of the call API know a call.
+    Newer,
 }
 
 /// A sequence of draws.

@@ -49,13 +49,15 @@ pub enum Scenario {
     LossyCallbacks,
     /// Text messages.
     Sms,
+    /// Calls that only newer versions of the call API know.
+    Versions,
     /// A bounded number of calls under hard conditions, soon over.
     Storm,
 }
 
 impl Scenario {
     /// All, in the order in which they are listed.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Demo,
         Self::Calm,
         Self::Busy,
@@ -73,6 +75,7 @@ impl Scenario {
         Self::Outage,
         Self::LossyCallbacks,
         Self::Sms,
+        Self::Versions,
         Self::Storm,
     ];
 
@@ -101,6 +104,7 @@ impl Scenario {
             Self::Outage => "outage",
             Self::LossyCallbacks => "lossy-callbacks",
             Self::Sms => "sms",
+            Self::Versions => "versions",
             Self::Storm => "storm",
         }
     }
@@ -134,6 +138,10 @@ impl Scenario {
                 "3 calls each second; a tenth of the callbacks lost, a tenth doubled, a fifth out of order"
             }
             Self::Sms => "2 messages each second, every end; a fifth of the reports lost, all forms",
+            Self::Versions => {
+                "2 calls each second, in the lists of v1; asked for one by one a third is known to v2 alone, a \
+                 third to v3 alone"
+            }
             Self::Storm => {
                 "1,500 calls in two minutes, then none; duplicates, late rows and prices, leg rows, 10 % faults"
             }
@@ -212,6 +220,7 @@ impl Scenario {
                 options.outages.every = Some(Duration::from_secs(60));
                 options.outages.lasts = Delay::seconds(10.0, 25.0);
                 options.outages.all_share = 0.25;
+                options.outages.alternate = Alternate::Mixed;
                 options.webhooks.heartbeats.shape = HeartbeatShape::Mixed;
             }
             Self::LossyCallbacks => {
@@ -225,6 +234,7 @@ impl Scenario {
                 options.webhooks.lost_share = 0.2;
                 options.webhooks.reports = Reports { form: ReportForm::Mixed, pending_share: 0.5 };
             }
+            Self::Versions => options.newer.missing_share = 2.0 / 3.0,
             Self::Storm => brew(&mut options),
         }
         options

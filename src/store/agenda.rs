@@ -3,11 +3,12 @@
 //! It is an index. The record of a call lists the same entries, and an entry that its record does not list
 //! is dropped when somebody comes across it.
 
-use redb::{ReadableTable, Table};
+use redb::ReadableTable;
 
 use super::Error;
 use super::bytes::{Malformed, Reader};
 use super::codec::{push_sid, read_sid, stored_time};
+use super::redo::Table;
 use crate::model::{AccountId, Sid, Task, Timestamp, WallTime};
 
 /// The table within a write transaction.

@@ -1,15 +1,14 @@
-//! Reads for people: calls by time with filters, one call by its Sid, runs by time.
+//! Reads for people: calls by time with filters, one call by its Sid.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use redb::ReadableDatabase;
 
-use super::codec::{call_key, decode_call, read_call_key, sid_hash, time_key};
+use super::codec::{call_key, decode_call, read_call_key, sid_hash, skim_call, time_key};
 use super::error::intact;
-use super::seal::unseal;
-use super::tables::{CALLS, MOST_RUNS, RUNS, SID_INDEX, run_key};
+use super::tables::{CALLS, SID_INDEX};
 use super::{Error, Store, writer};
-use crate::model::{AccountId, CallRecord, Sid, SyncRun, Timestamp, WallTime};
+use crate::model::{AccountId, CallRecord, Sid, WallTime};
 
 /// Where a list of calls goes on: below the creation time and Sid of the last one.
 pub type Place = (WallTime, Sid);
@@ -35,7 +34,8 @@ pub struct Stretch {
 
 impl Store {
     /// Calls of a stretch that are wanted, newest first, and the place to go on from; none at its end. One
-    /// that is damaged is left out.
+    /// that is damaged is left out. `wanted` is asked with everything but the numbers of the parties, names,
+    /// texts and URLs: most calls are looked at to be left out.
     ///
     /// # Errors
     /// [`Error`].
@@ -63,10 +63,15 @@ impl Store {
                     return Ok((found, next));
                 }
                 let (key, value) = row?;
-                let Ok((_, created, sid)) = read_call_key(key.value()) else { continue };
-                let record = decode_call(key.value(), value.value(), &stretch.account_sid).ok();
-                found.extend(record.filter(&wanted));
-                next = Some((created, sid));
+                let (key, value) = (key.value(), value.value());
+                let Ok(skimmed) = skim_call(key, value) else {
+                    next = read_call_key(key).map(|(_, created, sid)| (created, sid)).ok().or(next);
+                    continue;
+                };
+                if wanted(&skimmed) {
+                    found.extend(decode_call(key, value, &stretch.account_sid).ok());
+                }
+                next = Some((skimmed.call.created, skimmed.call.sid));
             }
             Ok((found, None))
         })
@@ -107,37 +112,4 @@ impl Store {
         })
         .await
     }
-
-    /// Goes through the runs that began in `[from, to)`, newest first.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn runs_between<T: Default + Send + 'static>(
-        &self,
-        account: AccountId,
-        (from, to): (Timestamp, Timestamp),
-        mut take: impl FnMut(&mut T, SyncRun) + Send + 'static,
-    ) -> Result<T, Error> {
-        self.view(move |at| {
-            let table = at.txn.open_table(RUNS)?;
-            let mut taken = T::default();
-            for row in table.range(run_key(account, 0)..=run_key(account, MOST_RUNS))?.rev() {
-                let (key, value) = row?;
-                let run: Option<SyncRun> =
-                    intact(unseal("runs", &key.value().to_be_bytes(), value.value()), &at.metrics)?;
-                let Some(run) = run else { continue };
-                if run.started < from.0.saturating_sub(OUT_OF_ORDER) {
-                    break;
-                }
-                if (from.0..to.0).contains(&run.started) {
-                    take(&mut taken, run);
-                }
-            }
-            Ok(taken)
-        })
-        .await
-    }
 }
-
-/// Runs are numbered about in the order in which they begin: one that heals gets its number at its end.
-const OUT_OF_ORDER: i64 = 86_400;

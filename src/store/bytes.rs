@@ -29,9 +29,14 @@ impl Writer {
     }
 
     /// Length and bytes.
+    pub fn counted(&mut self, bytes: &[u8]) {
+        self.uint(bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Length and bytes.
     pub fn text(&mut self, text: &str) {
-        self.uint(text.len() as u64);
-        self.0.extend_from_slice(text.as_bytes());
+        self.counted(text.as_bytes());
     }
 
     /// A phone number: five bytes for the forms Exotel uses, its text otherwise.
@@ -100,10 +105,32 @@ impl<'a> Reader<'a> {
     }
 
     /// Length and bytes.
-    pub fn text(&mut self) -> Result<String, Malformed> {
+    pub fn counted(&mut self) -> Result<&'a [u8], Malformed> {
         let length = self.small::<usize>()?;
-        let bytes = self.bytes(length)?;
+        self.bytes(length)
+    }
+
+    /// Length and bytes.
+    pub fn text(&mut self) -> Result<String, Malformed> {
+        let bytes = self.counted()?;
         String::from_utf8(bytes.to_vec()).map_err(|_| Malformed)
+    }
+
+    /// Passes a text.
+    pub fn skip_text(&mut self) -> Result<(), Malformed> {
+        let length = self.small::<usize>()?;
+        self.bytes(length).map(drop)
+    }
+
+    /// Passes a phone number.
+    pub fn skip_number(&mut self) -> Result<(), Malformed> {
+        match self.0.first().ok_or(Malformed)? {
+            0 => {
+                self.byte()?;
+                self.skip_text()
+            }
+            _ => self.bytes(5).map(drop),
+        }
     }
 
     /// A phone number.
@@ -150,6 +177,10 @@ mod tests {
             prop_assert_eq!(r.int(), Ok(b));
             prop_assert_eq!(r.text(), Ok(t));
             prop_assert_eq!(r.number(), Ok(n));
+            prop_assert!(r.0.is_empty());
+            let mut r = Reader(&w.0);
+            prop_assert!(r.uint().is_ok() && r.int().is_ok());
+            prop_assert_eq!((r.skip_text(), r.skip_number()), (Ok(()), Ok(())));
             prop_assert!(r.0.is_empty());
         }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
 use std::sync::Arc;
 
-use redb::{ReadableTable, Table, WriteTransaction};
+use redb::ReadableTable;
 
 use super::Error;
 use super::agenda::{self, Agenda, Entry, due_seconds};
@@ -15,6 +15,7 @@ use super::index::{self, Fresh};
 use super::kept;
 use super::messages;
 use super::numbers::Numbers;
+use super::redo::{Table, Txn};
 use super::seal::{seal, unseal};
 use super::tables::{
     AGENDA, CALLS, EXOPHONES, HOURS, RUNS, SET_ASIDE, SID_INDEX, SID_RECENT, SYNC, TOTALS, exophone_key,
@@ -42,7 +43,7 @@ pub(super) struct Group<'e, 'txn> {
     pub(super) inbox: inbox::Changes,
     /// The last key of each account that was looked at; none for one without calls.
     newest: HashMap<AccountId, Option<Vec<u8>>>,
-    pub(super) txn: &'txn WriteTransaction,
+    pub(super) txn: &'txn Txn<'txn>,
 }
 
 /// What a durable group changed in memory.
@@ -62,7 +63,7 @@ enum Found {
 }
 
 impl<'e, 'txn> Group<'e, 'txn> {
-    pub(super) fn open(engine: &'e Engine, txn: &'txn WriteTransaction) -> Result<Self, Error> {
+    pub(super) fn open(engine: &'e Engine, txn: &'txn Txn<'txn>) -> Result<Self, Error> {
         Ok(Self {
             engine,
             calls: txn.open_table(CALLS)?,
@@ -154,7 +155,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
             }
         }
         let hash = sid_hash(account, sid);
-        let Some(place) = self.engine.recent.find(hash, Some(&self.fresh), &self.index.tree)? else {
+        let Some(place) = self.engine.recent.find(hash, Some(&self.fresh), &*self.index.tree)? else {
             return Ok(Found::Nothing);
         };
         if Some(place) != looked_at
@@ -209,7 +210,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
     /// What is known of a call whose record is lost: only one that has not counted yet has something on the
     /// agenda, but for its price and its callback. All of that gives way to one request by Sid, so that it is read anew.
     fn lose(&mut self, account: AccountId, sid: &Sid) -> Result<Lost, Error> {
-        let found = agenda::select(&self.agenda, account, |e| e.is_some_and(|e| is_of_record(e, sid)))?;
+        let found = agenda::select(&*self.agenda, account, |e| e.is_some_and(|e| is_of_record(e, sid)))?;
         let entries: Vec<&Entry> = found.iter().filter_map(|(_, entry)| entry.as_ref()).collect();
         let waiting = entries.iter().any(|e| !matches!(e.task, Task::Price | Task::Callback));
         let asked_for = matches!(entries[..], [one] if one.task == Task::Recheck);
@@ -338,7 +339,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
         if before.is_none() && self.lost.remove(&(account, sid.clone())) {
             missed::unlist(self.txn, &key)?;
             for (key, _) in
-                agenda::select(&self.agenda, account, |e| e.is_some_and(|e| is_of_record(e, sid)))?
+                agenda::select(&*self.agenda, account, |e| e.is_some_and(|e| is_of_record(e, sid)))?
             {
                 self.agenda.remove(key.as_slice())?;
             }
@@ -377,7 +378,10 @@ impl<'e, 'txn> Group<'e, 'txn> {
                 let key = series.to_key();
                 changed.push((key, totals.add(&self.engine.totals, key, *amount)));
             }
-            totals.write("totals", &mut self.txn.open_table(TOTALS)?)?;
+            let mut table = self.txn.open_table(TOTALS)?;
+            for (key, row) in totals.rows("totals") {
+                table.insert(key, row.as_slice())?;
+            }
         }
         if !self.hours.is_empty() {
             let mut table = self.txn.open_table(HOURS)?;

@@ -11,10 +11,11 @@ use std::ops::Bound;
 use std::panic::resume_unwind;
 use std::thread::ScopedJoinHandle;
 
-use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, Table};
+use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
 use super::Error;
 use super::codec::stored_time;
+use super::redo::Table;
 use super::tables::SID_RECENT;
 use crate::model::WallTime;
 
@@ -204,7 +205,10 @@ impl Recent {
             }
             _ => {
                 // The round is through: everything in the batches before it is in the tree.
-                tables.log.retain_in(..round.batches, |_, _| false)?;
+                let through = tables.log.range(..round.batches)?.map(|row| Ok(row?.0.value()));
+                for batch in through.collect::<Result<Vec<u64>, Error>>()? {
+                    tables.log.remove(batch)?;
+                }
                 Progress::Ended(round)
             }
         };

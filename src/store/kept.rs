@@ -1,10 +1,11 @@
 //! Callbacks that are nothing we know, the newest of each account, and when each kind last came.
 
-use redb::{ReadableTable, WriteTransaction};
+use redb::ReadableTable;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::engine::Engine;
 use super::error::intact;
+use super::redo::Txn;
 use super::seal::{seal, seal_number, unseal, unseal_number};
 use super::tables::{KEPT, KEPT_BY_HASH, RECEIVED, kept_bytes, received_key};
 use super::{Error, Store, WriteSet};
@@ -17,7 +18,7 @@ const MOST: u64 = if cfg!(test) { 5 } else { 1000 };
 
 /// Writes what an operation says of callbacks as such.
 pub(super) fn write(
-    txn: &WriteTransaction,
+    txn: &Txn<'_>,
     engine: &Engine,
     account: AccountId,
     writes: &WriteSet,
@@ -47,12 +48,7 @@ pub(super) fn write(
 }
 
 /// Keeps a callback under the next number, unless the same is kept already.
-fn keep(
-    txn: &WriteTransaction,
-    metrics: &StoreMetrics,
-    account: AccountId,
-    kept: &Kept,
-) -> Result<(), Error> {
+fn keep(txn: &Txn<'_>, metrics: &StoreMetrics, account: AccountId, kept: &Kept) -> Result<(), Error> {
     let (mut table, mut hashes) = (txn.open_table(KEPT)?, txn.open_table(KEPT_BY_HASH)?);
     let hash = (account.0, hash(kept));
     if let Some(number) = hashes.get(hash)?.map(|number| number.value())

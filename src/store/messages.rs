@@ -3,10 +3,11 @@
 //! A Sid is random, so each new message dirties a page of its own: about 6 KB written. Messages come by
 //! callback alone, one by one, and far fewer than calls are read.
 
-use redb::{ReadableTable, Table, WriteTransaction};
+use redb::{ReadableTable, Table};
 
 use super::error::intact;
 use super::prune::PIECE;
+use super::redo::Txn;
 use super::seal::{seal, unseal};
 use super::tables::{MESSAGES, MESSAGES_DUE};
 use super::{Error, Store, writer};
@@ -38,7 +39,7 @@ const BEFORE_SID: usize = 2 + 1 + 8;
 
 /// Reads one message; one that is damaged is heard of anew.
 pub(super) fn read(
-    txn: &WriteTransaction,
+    txn: &Txn<'_>,
     metrics: &StoreMetrics,
     account: AccountId,
     sid: &str,
@@ -51,7 +52,7 @@ pub(super) fn read(
 
 /// Writes messages as they are now; each with what it was.
 pub(super) fn write(
-    txn: &WriteTransaction,
+    txn: &Txn<'_>,
     account: AccountId,
     messages: &[(String, Option<Message>, Message)],
 ) -> Result<(), Error> {

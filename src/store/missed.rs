@@ -1,9 +1,10 @@
 //! The list of calls whose callback was missed: an index by creation time. The record says the same, and is
 //! believed.
 
-use redb::{ReadableTable, Table, WriteTransaction};
+use redb::{ReadableTable, WriteTransaction};
 
 use super::codec::{call_key, decode_call, read_call_key, time_key};
+use super::redo::Txn;
 use super::tables::{CALLS, MISSED};
 use super::{Error, Store};
 use crate::model::{AccountId, Awaited, CallRecord, Sid, WallTime};
@@ -28,7 +29,7 @@ pub(super) fn bounds(account: AccountId, below: Option<&(WallTime, Sid)>) -> (Ve
 
 /// Brings the list up to date with a record that changes.
 pub(super) fn note(
-    txn: &WriteTransaction,
+    txn: &Txn<'_>,
     account: AccountId,
     before: Option<&CallRecord>,
     record: &CallRecord,
@@ -38,7 +39,7 @@ pub(super) fn note(
     if was == is {
         return Ok(());
     }
-    let mut table: Table<'_, &[u8], ()> = txn.open_table(MISSED)?;
+    let mut table = txn.open_table(MISSED)?;
     if let Some(key) = was {
         table.remove(key.as_slice())?;
     }
@@ -49,7 +50,7 @@ pub(super) fn note(
 }
 
 /// Takes a call off the list whose record was lost and is read anew.
-pub(super) fn unlist(txn: &WriteTransaction, key: &[u8]) -> Result<(), Error> {
+pub(super) fn unlist(txn: &Txn<'_>, key: &[u8]) -> Result<(), Error> {
     txn.open_table(MISSED)?.remove(key)?;
     Ok(())
 }

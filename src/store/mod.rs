@@ -12,6 +12,7 @@ mod browse;
 pub mod bytes;
 pub mod codec;
 mod engine;
+mod erase;
 mod erased;
 mod error;
 mod group;
@@ -19,6 +20,7 @@ mod health;
 mod holder;
 mod inbox;
 mod index;
+mod journal;
 mod kept;
 mod maintain;
 mod messages;
@@ -28,6 +30,8 @@ mod open;
 mod prepare;
 mod prune;
 mod read;
+mod redo;
+mod runs;
 mod seal;
 mod summary;
 mod tables;
@@ -38,6 +42,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -46,12 +51,12 @@ use tokio::sync::mpsc;
 
 pub use batch::{Due, Held, LONGEST_CHAIN, Lost, Operation, Wants, WriteSet};
 pub use browse::{Place, Stretch};
+pub use erase::{EraseError, Erasure, erase};
 pub use erased::Erased;
 pub use error::{Error, OpenError};
 pub use health::HealthWrites;
-pub use maintain::{
-    CheckReport, EraseError, Erasure, Stats, TableStats, backup, check, compact, erase, restore, stats,
-};
+pub use maintain::{CheckReport, Stats, TableStats, backup, check, compact, restore, stats};
+pub use runs::RunSums;
 pub use summary::Summary;
 pub use tables::{COUNTED, LAYOUT};
 
@@ -77,12 +82,16 @@ struct Shared {
     path: PathBuf,
     /// None while it is opened again after a fault.
     db: ArcSwapOption<Database>,
+    /// Whether the journal holds what a reader of the file would miss.
+    is_pending: AtomicBool,
     /// What `/metrics` shows of the persisted totals: replaced piecemeal after each commit.
     totals: Mutex<Arc<BTreeMap<u64, u64>>>,
     /// Totals at the moment of a restore; taken off what is shown.
     base: BTreeMap<u64, u64>,
     /// What waited when somebody last asked.
     summaries: Mutex<BTreeMap<AccountId, summary::Known>>,
+    /// What is kept of runs, for sums.
+    runs: Arc<runs::KeptRuns>,
     /// Calls in progress, as the engine in force counts them.
     live: ArcSwap<inbox::Live>,
     metrics: StoreMetrics,
@@ -120,6 +129,15 @@ impl Store {
     /// The persisted totals as of the last durable commit, less what a restored copy began with.
     pub fn totals(&self) -> Totals {
         Totals::new(Arc::clone(&self.shared.totals()))
+    }
+
+    /// Lets whoever reads the file from now on, from within or beside this program, see everything that was
+    /// answered before. Without it a reader beside us sees a state that is a few seconds old.
+    pub async fn checkpoint(&self) {
+        if self.shared.is_pending.load(Ordering::Acquire) {
+            // Should it fail, the file is opened again, and what the journal holds is in it then.
+            drop(writer::checkpoint(&self.queue).await);
+        }
     }
 
     /// Waits for what is queued, then closes the file.

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use redb::{ReadableTable, Table};
+use redb::ReadableTable;
 
 use super::Error;
 use super::bytes::{Malformed, Reader, Writer};
@@ -53,12 +53,9 @@ impl Numbers {
         Ok(numbers)
     }
 
-    /// Writes every row.
-    pub(super) fn write(&self, name: &str, table: &mut Table<'_, u32, &'static [u8]>) -> Result<(), Error> {
-        for (key, row) in &self.0 {
-            table.insert(key, seal_bytes(name, &key.to_be_bytes(), &row_bytes(row)).as_slice())?;
-        }
-        Ok(())
+    /// Every row as it is stored in the table of this name.
+    pub(super) fn rows<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (u32, Vec<u8>)> + 'a {
+        self.0.iter().map(move |(key, row)| (*key, seal_bytes(name, &key.to_be_bytes(), &row_bytes(row))))
     }
 
     /// Every number with the key of its [`crate::model::Series`].

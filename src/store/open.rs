@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -16,7 +17,7 @@ use super::error::io_reason;
 use super::prepare::{self, Opening, layout};
 use super::tables::{COUNTED, LAYOUT};
 use super::untouched::Untouched;
-use super::{CACHE, Error, OpenError, Options, QUEUE, Shared, Store, holder, writer};
+use super::{CACHE, Error, OpenError, Options, QUEUE, Shared, Store, holder, journal, redo, writer};
 
 /// What is said of a file over which redb panics.
 pub(super) const CONTRADICTION: &str = "its pages contradict each other";
@@ -32,14 +33,16 @@ impl Store {
         for table in COUNTED {
             options.metrics.add_table(table);
         }
-        let prepared = prepare::prepare(db, options.metrics.clone(), Opening::Start)
+        let prepared = prepare::prepare(db, &path, options.metrics.clone(), Opening::Start)
             .map_err(|error| damaged(&path, error))?;
         let shared = Arc::new(Shared {
             path,
             db: ArcSwapOption::new(Some(Arc::clone(&prepared.engine.db))),
+            is_pending: AtomicBool::new(false),
             totals: Mutex::default(),
             base: prepared.base,
             summaries: Mutex::default(),
+            runs: Arc::default(),
             live: ArcSwap::new(prepared.engine.inbox.live()),
             metrics: options.metrics,
         });
@@ -64,6 +67,11 @@ pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
     make_private(path).map_err(|error| io(path, "opened", &error))?;
     let db = guarded(|| builder().create(path), contradiction).map_err(|error| refused(path, error))?;
     holder::note(path);
+    recover(&db, path)?;
+    // Old records do no harm, but for the personal data in them.
+    if let Err(error) = journal::wipe(&journal::place(path)) {
+        tracing::warn!(reason = %io_reason(&error), "the journal beside the store could not be emptied");
+    }
     Ok(db)
 }
 
@@ -105,7 +113,17 @@ pub(super) fn open_for_reading(path: &Path) -> Result<ForReading, OpenError> {
         },
         contradiction,
     );
-    opened.map_err(|error| refused(path, error))
+    let opened = opened.map_err(|error| refused(path, error))?;
+    if let ForReading::Crashed(db) = &opened {
+        recover(db, path)?;
+    }
+    Ok(opened)
+}
+
+/// Takes up what a kill left in the journal.
+fn recover(db: &Database, path: &Path) -> Result<(), OpenError> {
+    guarded(|| redo::recover(db, path), || Error::Damaged(CONTRADICTION.into()))
+        .map_err(|error| damaged(path, error))
 }
 
 /// Makes the file if it is missing, readable for its owner alone: it holds phone numbers.

@@ -1,6 +1,7 @@
 //! From an open file to a working one: its tables, its layout, what of it lives in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use redb::{
@@ -12,7 +13,9 @@ use super::engine::{Engine, Known};
 use super::erased::Erased;
 use super::inbox::Inbox;
 use super::index::Recent;
+use super::journal::Journal;
 use super::numbers::Numbers;
+use super::redo::Mark;
 use super::seal::{seal_bytes, seal_number, unseal, unseal_bytes, unseal_number};
 use super::tables::{
     ACCOUNTS, AGENDA, BASE, CALLS, ERASED, EXOPHONES, HOURS, INBOX, KEPT, KEPT_BY_HASH, LAYOUT, MESSAGES,
@@ -43,11 +46,24 @@ pub(super) enum Opening {
 ///
 /// # Errors
 /// [`Error`]; a file with a newer layout is not written to.
-pub(super) fn prepare(db: Database, metrics: StoreMetrics, opening: Opening) -> Result<Prepared, Error> {
-    open::guarded(|| prepare_unguarded(db, metrics, opening), || Error::Damaged(open::CONTRADICTION.into()))
+pub(super) fn prepare(
+    db: Database,
+    path: &Path,
+    metrics: StoreMetrics,
+    opening: Opening,
+) -> Result<Prepared, Error> {
+    open::guarded(
+        || prepare_unguarded(db, path, metrics, opening),
+        || Error::Damaged(open::CONTRADICTION.into()),
+    )
 }
 
-fn prepare_unguarded(db: Database, metrics: StoreMetrics, opening: Opening) -> Result<Prepared, Error> {
+fn prepare_unguarded(
+    db: Database,
+    path: &Path,
+    metrics: StoreMetrics,
+    opening: Opening,
+) -> Result<Prepared, Error> {
     match layout(&db)? {
         Some(found) if found > LAYOUT => {
             return Err(Error::Damaged(format!("layout {found} is newer than {LAYOUT}")));
@@ -62,6 +78,9 @@ fn prepare_unguarded(db: Database, metrics: StoreMetrics, opening: Opening) -> R
         txn.commit()?;
     }
     let read = db.begin_read()?;
+    let no_mark = || Error::Damaged("it has no mark of its journal".into());
+    let mark = Mark::read(&read.open_table(META)?)?.ok_or_else(no_mark)?;
+    let journal = Journal::new(path, mark);
     let base = Numbers::load("base", &read.open_table(BASE)?)?.iter().collect();
     let totals = Numbers::load("totals", &read.open_table(TOTALS)?)?;
     let recent = Recent::load_at_start(&db)?;
@@ -78,7 +97,8 @@ fn prepare_unguarded(db: Database, metrics: StoreMetrics, opening: Opening) -> R
     let inbox = Inbox::load(&read, &accounts, &metrics)?;
     let erased = Arc::new(Erased::load(&read, &metrics)?);
     drop(read);
-    let engine = Engine { db: Arc::new(db), recent, inbox, totals, accounts, erased, metrics };
+    let engine =
+        Engine { txn: None, journal, db: Arc::new(db), recent, inbox, totals, accounts, erased, metrics };
     Ok(Prepared { engine, base })
 }
 
@@ -137,7 +157,7 @@ pub(super) fn is_made(txn: &ReadTransaction) -> Result<bool, Error> {
         Some(value) => unseal_number("meta", b"layout", value.value())?,
         None => return Ok(false),
     };
-    if layout != LAYOUT || meta.get("restored")?.is_some() {
+    if layout != LAYOUT || meta.get("restored")?.is_some() || Mark::read(&meta)?.is_none() {
         return Ok(false);
     }
     for family in Family::ALL {
@@ -171,13 +191,24 @@ fn make(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(ERASED)?;
     let mut meta = txn.open_table(META)?;
     meta.insert("layout", seal_number("meta", b"layout", LAYOUT).as_slice())?;
+    if Mark::read(&meta)?.is_none() {
+        let (key, row) = Mark::first().row();
+        meta.insert(key, row.as_slice())?;
+    }
     let mut totals = txn.open_table(TOTALS)?;
     let mut base = txn.open_table(BASE)?;
     restart_changed_histograms(&mut meta, &mut totals, &mut base)?;
     if meta.remove("restored")?.is_some() {
         // A restored copy counts from 0 again, so that Prometheus sees a reset and not an increase of
         // everything that the copy holds.
-        Numbers::load("totals", &totals)?.write("base", &mut base)?;
+        put("base", &mut base, &Numbers::load("totals", &totals)?)?;
+    }
+    Ok(())
+}
+
+fn put(name: &str, table: &mut Table<'_, u32, &'static [u8]>, numbers: &Numbers) -> Result<(), Error> {
+    for (key, row) in numbers.rows(name) {
+        table.insert(key, row.as_slice())?;
     }
     Ok(())
 }
@@ -205,8 +236,10 @@ fn restart_changed_histograms(
 ) -> Result<(), Error> {
     for family in Family::ALL {
         if let Some((name, now)) = other_edges(meta, family)? {
-            Numbers::load("totals", totals)?.forget(family).write("totals", totals)?;
-            Numbers::load("base", base)?.forget(family).write("base", base)?;
+            let changed = Numbers::load("totals", totals)?.forget(family);
+            put("totals", totals, &changed)?;
+            let changed = Numbers::load("base", base)?.forget(family);
+            put("base", base, &changed)?;
             meta.insert(name.as_str(), seal_bytes("meta", name.as_bytes(), &now).as_slice())?;
         }
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTableMetadata};
 
 use super::agenda;
-use super::codec::{call_key, decode_call, read_call_key, time_key};
+use super::codec::{call_key, decode_call, is_listed, read_call_key, time_key};
 use super::error::intact;
 use super::open::CONTRADICTION;
 use super::seal::unseal;
@@ -29,11 +29,13 @@ pub(super) struct Reading {
 }
 
 impl Store {
-    /// Runs a read on one committed state, away from the async threads.
+    /// Runs a read on one committed state, away from the async threads: at least the one of everything that was
+    /// answered before.
     pub(super) async fn view<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Reading) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        self.checkpoint().await;
         let db = self.shared.db.load_full();
         let db: Arc<Database> =
             db.ok_or(Error::Unavailable { action: "read", reason: "it is being opened again".into() })?;
@@ -124,8 +126,9 @@ impl Store {
         .await
     }
 
-    /// Rows created in `[from, to)` that the store holds, those set aside and legs included; counts no
-    /// further than `cap`.
+    /// Rows created in `[from, to)` that the store holds, those set aside and legs included, as v1 of
+    /// Exotel's API lists them: without the calls that a newer version alone has told of. Counts no further
+    /// than `cap`.
     ///
     /// # Errors
     /// [`Error`].
@@ -141,8 +144,7 @@ impl Store {
             let (first, last) = (time_key(account, from), time_key(account, to));
             let mut rows = 0;
             for row in calls.range::<&[u8]>(first.as_slice()..last.as_slice())? {
-                row?;
-                rows += 1;
+                rows += u64::from(is_listed(row?.1.value()));
                 if rows >= cap {
                     return Ok(rows);
                 }

@@ -5,6 +5,7 @@
 //! may block.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
-use super::engine::{Engine, Queued};
+use super::engine::{Commit, Engine, Queued};
 use super::group::Group;
 use super::{Error, Operation, Shared, open, prepare};
 use crate::metrics::StoreOp;
@@ -23,6 +24,10 @@ const GROUP: usize = 256;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
+/// What the journal holds is written for good after this long at the latest: it bounds what is applied after a
+/// kill, and how old a state somebody sees who reads the file beside us.
+const CHECKPOINT: Duration = Duration::from_secs(5);
+
 /// What failed, for the metric, and how.
 pub(super) type Failed = (StoreOp, Error);
 
@@ -32,6 +37,8 @@ type Act = Box<dyn FnOnce(&mut Engine) -> Result<(), Error> + Send>;
 pub(super) enum Message {
     Run(Box<dyn Queued>),
     With(Act, oneshot::Sender<Result<(), Error>>),
+    /// Makes everything that was answered visible to who reads the file.
+    Checkpoint(oneshot::Sender<Result<(), Error>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -78,6 +85,13 @@ pub(super) async fn with_engine(
     reply.await.map_err(|_| Error::Closed)?
 }
 
+/// Makes everything that was answered visible to who reads the file.
+pub(super) async fn checkpoint(queue: &mpsc::Sender<Message>) -> Result<(), Error> {
+    let (answer, reply) = oneshot::channel();
+    queue.send(Message::Checkpoint(answer)).await.map_err(|_| Error::Closed)?;
+    reply.await.map_err(|_| Error::Closed)?
+}
+
 pub(super) async fn close(queue: &mpsc::Sender<Message>) {
     let (answer, closed) = oneshot::channel();
     if queue.send(Message::Close(answer)).await.is_ok() {
@@ -88,7 +102,13 @@ pub(super) async fn close(queue: &mpsc::Sender<Message>) {
 
 /// Runs until [`Message::Close`] or until every handle is gone.
 pub(super) async fn run(shared: Arc<Shared>, engine: Engine, mut messages: mpsc::Receiver<Message>) {
-    let mut state = State { shared, engine: Some(engine), retry_at: Instant::now(), wait: FIRST_RETRY };
+    let mut state = State {
+        shared,
+        engine: Some(engine),
+        checkpoint_at: None,
+        retry_at: Instant::now(),
+        wait: FIRST_RETRY,
+    };
     let mut next = None;
     loop {
         let message = match next.take() {
@@ -103,7 +123,17 @@ pub(super) async fn run(shared: Arc<Shared>, engine: Engine, mut messages: mpsc:
                     continue;
                 }
             },
-            None => messages.recv().await,
+            None => match state.checkpoint_at {
+                Some(at) => tokio::select! {
+                    message = messages.recv() => message,
+                    () = sleep_until(at) => {
+                        // As above.
+                        drop(state.checkpoint().await);
+                        continue;
+                    }
+                },
+                None => messages.recv().await,
+            },
         };
         let Some(message) = message else { break };
         match message {
@@ -122,10 +152,19 @@ pub(super) async fn run(shared: Arc<Shared>, engine: Engine, mut messages: mpsc:
                 state.run_group(group).await;
             }
             Message::With(act, answer) => {
-                let act =
-                    |engine: &mut Engine, _: &Shared| act(engine).map_err(|error| (StoreOp::Write, error));
+                let act = |engine: &mut Engine, _: &Shared| {
+                    // It makes a transaction of its own, and what it removes shall be nowhere.
+                    engine.checkpoint().map_err(|error| (StoreOp::Commit, error))?;
+                    engine.wipe_journal();
+                    act(engine).map_err(|error| (StoreOp::Write, error))
+                };
                 let result = state.run(act).await;
                 // As above: the caller may be gone.
+                drop(answer.send(result));
+            }
+            Message::Checkpoint(answer) => {
+                let result = state.checkpoint().await;
+                // Likewise.
                 drop(answer.send(result));
             }
             Message::Close(answer) => {
@@ -142,6 +181,8 @@ struct State {
     shared: Arc<Shared>,
     /// None after a fault, until the file is open again.
     engine: Option<Engine>,
+    /// When what the journal holds is to be written for good; none if it holds nothing.
+    checkpoint_at: Option<Instant>,
     retry_at: Instant,
     wait: Duration,
 }
@@ -179,15 +220,26 @@ impl State {
         }
     }
 
+    async fn checkpoint(&mut self) -> Result<(), Error> {
+        if self.checkpoint_at.is_none() {
+            return Ok(());
+        }
+        self.run(|engine, _| engine.checkpoint().map_err(|error| (StoreOp::Commit, error))).await
+    }
+
     /// Runs a group and gives back what of it is not answered yet: all of it if it failed, whatever happened
     /// to the thread.
     async fn run_queue(&mut self, group: Vec<Box<dyn Queued>>) -> (Vec<Box<dyn Queued>>, Result<(), Error>) {
         let slot = Arc::new(Mutex::new(group));
+        let due = self.checkpoint_at.is_some_and(|at| Instant::now() >= at);
+        let commit = if due { Commit::ForGood } else { Commit::ToJournal };
         let inside = Arc::clone(&slot);
         let result = self
             .run(move |engine, shared| {
                 let mut group = inside.lock().unwrap_or_else(PoisonError::into_inner);
-                shared.show(&engine.run_group(&mut group)?);
+                let changed = engine.run_group(&mut group, commit)?;
+                shared.is_pending.store(engine.is_pending(), Ordering::Release);
+                shared.show(&changed);
                 // From here and not from the writer's task, which would have to be woken first.
                 for operation in group.drain(..) {
                     operation.finish(Ok(()));
@@ -215,6 +267,9 @@ impl State {
         };
         match visit {
             Visit::Done(engine) => {
+                self.checkpoint_at = engine
+                    .is_pending()
+                    .then(|| self.checkpoint_at.unwrap_or_else(|| Instant::now() + CHECKPOINT));
                 self.engine = Some(engine);
                 self.wait = FIRST_RETRY;
                 Ok(())
@@ -254,7 +309,16 @@ impl State {
         self.shared.db.store(None);
         let engine = self.engine.take();
         // Closing writes. An error means that the runtime is ending, and the engine with it.
-        drop(spawn_blocking(move || drop(engine)).await);
+        drop(
+            spawn_blocking(move || {
+                if let Some(mut engine) = engine
+                    && engine.checkpoint().is_ok()
+                {
+                    engine.wipe_journal();
+                }
+            })
+            .await,
+        );
     }
 }
 
@@ -269,7 +333,10 @@ fn visit(
         Err(error) => return Visit::Shut(error),
     };
     let failed = match catch_unwind(AssertUnwindSafe(|| act(&mut engine, shared))) {
-        Ok(Ok(())) => return Visit::Done(engine),
+        Ok(Ok(())) => {
+            shared.is_pending.store(engine.is_pending(), Ordering::Release);
+            return Visit::Done(engine);
+        }
         Ok(Err(failed)) if !matches!(failed.1, Error::Unavailable { .. }) => {
             return Visit::Failed(engine, failed);
         }
@@ -285,8 +352,9 @@ fn visit(
 fn reopen(shared: &Shared) -> Result<Engine, Error> {
     let db = open::open(&shared.path)
         .map_err(|error| Error::Unavailable { action: "opened", reason: error.to_string() })?;
-    let prepared = prepare::prepare(db, shared.metrics.clone(), prepare::Opening::Again)?;
+    let prepared = prepare::prepare(db, &shared.path, shared.metrics.clone(), prepare::Opening::Again)?;
     tracing::info!("the store is open again");
+    shared.is_pending.store(false, Ordering::Release);
     shared.db.store(Some(Arc::clone(&prepared.engine.db)));
     shared.live.store(prepared.engine.inbox.live());
     // A commit that reported an error may have reached the disk all the same.

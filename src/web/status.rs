@@ -140,6 +140,18 @@ pub struct NumberStatus {
     pub poll: [Option<(State, Timestamp)>; 2],
     /// By push: whether it is affected; none while no heartbeat says.
     pub push: [Option<bool>; 2],
+    /// What Exotel names to use meanwhile, by poll or else by push; none where it names nothing, and while the
+    /// number is not out.
+    pub instead: [Option<Instead>; 2],
+}
+
+/// The number to use while another one is out.
+#[derive(Clone, Debug)]
+pub enum Instead {
+    /// One of the account's, by its alias or number.
+    Number(String),
+    /// One that is on no list of the account's: it may be anybody's and is not shown.
+    NotListed,
 }
 
 /// Whether an account can be read.

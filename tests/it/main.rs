@@ -21,6 +21,7 @@ mod commands;
 mod counting;
 mod dashboards;
 mod demo;
+mod erasing;
 mod exposition;
 mod harness;
 mod health;

@@ -40,7 +40,15 @@ impl Reader {
             let total = page.total.unwrap_or(if page.next.is_some() { u64::MAX } else { 0 });
             let mut batch = Page::new(self.account.context(), page.rows, Origin::Page);
             batch.window = Some(window);
-            self.account.take_in(batch).await.map_err(|e| e.to_string())?;
+            let read = self.account.take_in(batch).await.map_err(|e| e.to_string())?;
+            if let Some(run) = &mut self.live {
+                // What it brings is new here alone: the readings that follow find it known. Rows that cannot
+                // be read they find once more, and count them.
+                run.pages += 1;
+                run.rows += read.new + read.updated + read.unchanged + read.rejected;
+                run.new += read.new;
+                run.stored += read.new + read.updated;
+            }
             total
         };
         Ok(match trigger {

@@ -59,6 +59,8 @@ impl Reader {
         if error.is_none() {
             self.state.last_success = Some(now.0);
         }
+        // Stored before it is shown as ended: sums over stored runs then hold every run that has ended.
+        self.store_run(record.clone()).await;
         {
             let mut status = self.account.status();
             status.first_sync_done = true;
@@ -78,7 +80,6 @@ impl Reader {
             rows = record.rows,
             "a run of the sync ended"
         );
-        self.store_run(record).await;
         self.show();
     }
 

@@ -261,7 +261,7 @@ impl Poller {
             Ok(reachability) => self.learn(id, reachability),
             Err(error) if error.kind == ErrorKind::NotFound => {
                 // The list may be old; the number itself has no state any more.
-                let known = self.account.status().health.numbers.get(&id).copied();
+                let known = self.account.status().health.numbers.get(&id).cloned();
                 if known.is_some_and(|known| known.reachability != Reachability::default()) {
                     self.account.memory.wants_exophones.notify_one();
                 }
@@ -290,11 +290,11 @@ impl Poller {
                 account = account.config.name,
                 exophone.sid = place.map_or("", |place| status.exophones[place].sid.as_str()),
                 direction = way.as_str(),
-                state = reachability.state(way).as_str(),
+                state = health.reachability.state(way).as_str(),
                 "an ExoPhone changed its state"
             );
         }
-        status.health.numbers.insert(id, health);
+        status.health.numbers.insert(id, health.clone());
         drop(status);
         self.unsaved.numbers.insert(id, health);
     }
@@ -305,8 +305,9 @@ impl Poller {
         let now = account.clock.now();
         let numbers = account.status().health.numbers.clone();
         let fresh = |id: &u16| numbers.get(id).filter(|n| is_fresh(n, now, pace.stale_after(listed.len())));
-        let known =
-            listed.iter().filter_map(|phone| Some((phone.sid.as_str(), fresh(&phone.id)?.reachability)));
+        let known = listed
+            .iter()
+            .filter_map(|phone| Some((phone.sid.as_str(), fresh(&phone.id)?.reachability.clone())));
         let no_list = match &*account.memory.listing.borrow() {
             Some(Listing::Failed(reason)) => Some(reason.clone()),
             _ => None,
@@ -379,7 +380,7 @@ impl Poller {
         succeeded: Option<Timestamp>,
         deltas: Deltas,
     ) -> Result<(), store::Error> {
-        let numbers = self.unsaved.numbers.iter().map(|(id, health)| (*id, *health)).collect();
+        let numbers = self.unsaved.numbers.iter().map(|(id, health)| (*id, health.clone())).collect();
         let writes = HealthWrites { numbers, heartbeat: None, succeeded, check };
         self.account.store.transact(Save { account: self.account.id, writes, deltas }).await?;
         self.unsaved = Unsaved::default();

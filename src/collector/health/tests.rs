@@ -18,7 +18,7 @@ impl Trial {
     }
 
     fn state(&self, number: u16) -> Option<[State; 2]> {
-        let health = self.account.status().health.numbers.get(&(number + ExoPhoneId::FIRST)).copied()?;
+        let health = self.account.status().health.numbers.get(&(number + ExoPhoneId::FIRST)).cloned()?;
         Some(Way::ALL.map(|way| health.reachability.state(way)))
     }
 

@@ -86,7 +86,7 @@ mod tests {
     use State::{Active, Outage, Partial, Unknown};
 
     fn findings(states: &[(&'static str, State, State)]) -> Findings<'static> {
-        let side = |state| Some(Connectivity { state, checked: None });
+        let side = |state| Some(Connectivity::of(state));
         let known = states
             .iter()
             .map(|(sid, inbound, outbound)| {

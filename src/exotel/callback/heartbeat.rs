@@ -2,9 +2,13 @@
 //!
 //! Shape: `{"timestamp": "2018-08-22T15:19:23Z", "status_type": "WARNING", "incoming_affected":
 //! ["<ExoPhone sid>"] or null, "outgoing_affected": the same, "data": {"<ExoPhone sid>": {…}}}`, up to
-//! 10 MB. `data` comes in three shapes and is never looked into: the lists say who is affected, and a
-//! number that stands in a list is affected even if `data` does not name it.
+//! 10 MB. The lists say who is affected: a number that stands in a list is affected even if `data` does not
+//! name it. `data` comes in three shapes, `{"incoming_call": …, "outgoing_call": …}`, the same under
+//! `connectivity`, and `{"phone_number": …}`; of it the numbers to use instead are read (`alternates`) and no
+//! more, apart from the rest, so that whatever stands there cannot spoil a heartbeat.
 //! Source: Exotel "HeartBeat" (beta), read 2026-11.
+
+mod alternates;
 
 use std::fmt;
 
@@ -12,6 +16,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 use crate::model::callback::{Heartbeat, HeartbeatStatus, Told};
+use crate::model::health::Alternate;
 use crate::model::{UtcOffset, parse_time};
 
 use super::fields::{Fields, hash};
@@ -43,7 +48,30 @@ pub(super) fn from_json(body: &[u8]) -> Result<Read, Unreadable> {
             broken(&error)
         }
     })?;
-    wire.read()
+    let read = wire.read()?;
+    let Read::Told(Told::Heartbeat(mut heartbeat)) = read else { return Ok(read) };
+    if !heartbeat.incoming.is_empty() || !heartbeat.outgoing.is_empty() {
+        heartbeat.alternates = alternates::read(without_mark(body), &heartbeat);
+        if !heartbeat.alternates.is_empty() {
+            heartbeat.content = hash(content(&heartbeat));
+        }
+    }
+    Ok(Read::Told(Told::Heartbeat(heartbeat)))
+}
+
+/// Everything by which a heartbeat is told from another one of the same second.
+fn content(heartbeat: &Heartbeat) -> impl Iterator<Item = &str> {
+    fn text(alternate: &Option<Alternate>) -> &str {
+        alternate.as_ref().map_or("", Alternate::as_str)
+    }
+    let named = heartbeat.alternates.iter();
+    let named = named.flat_map(|(sid, [incoming, outgoing])| [sid.as_str(), text(incoming), text(outgoing)]);
+    [heartbeat.status.as_str()]
+        .into_iter()
+        .chain(heartbeat.incoming.iter().map(String::as_str))
+        .chain(["/"])
+        .chain(heartbeat.outgoing.iter().map(String::as_str))
+        .chain(named)
 }
 
 /// Reads a heartbeat that came as a form.
@@ -79,10 +107,9 @@ impl Wire {
             _ => return Err(Unreadable::new("timestamp cannot be read")),
         };
         let (incoming, outgoing) = (self.incoming_affected.sorted(), self.outgoing_affected.sorted());
-        let lists =
-            incoming.iter().map(String::as_str).chain(["/"]).chain(outgoing.iter().map(String::as_str));
-        let content = hash([status.as_str()].into_iter().chain(lists));
-        Ok(Read::Told(Told::Heartbeat(Heartbeat { at, status, incoming, outgoing, content })))
+        let mut heartbeat = Heartbeat { at, status, incoming, outgoing, alternates: Vec::new(), content: 0 };
+        heartbeat.content = hash(content(&heartbeat));
+        Ok(Read::Told(Told::Heartbeat(heartbeat)))
     }
 }
 

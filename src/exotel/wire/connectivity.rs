@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{AccountShape, Malformed, text_of};
-use crate::model::health::{Connectivity, Reachability, State};
+use crate::model::health::{Alternate, Connectivity, Reachability, State};
 use crate::model::parse_time;
 
 /// Where the object of a number may stand: bare, or in one of Exotel's envelopes.
@@ -39,8 +39,7 @@ pub(crate) fn connectivity(body: &[u8], account: &AccountShape) -> Result<Reacha
     Err(Malformed::body(EXPECTED, body, None))
 }
 
-/// `{"status": "active", "last_check_time": "2026-03-02T13:20:00Z", "alternate_exophone": null}`; the
-/// alternate is a customer's choice and not read.
+/// `{"status": "active", "last_check_time": "2026-03-02T13:20:00Z", "alternate_exophone": null}`.
 fn direction(block: &Value, account: &AccountShape) -> Option<Connectivity> {
     let block = block.as_object()?;
     let word = block.get("status").and_then(Value::as_str).unwrap_or_default();
@@ -49,7 +48,25 @@ fn direction(block: &Value, account: &AccountShape) -> Option<Connectivity> {
         .and_then(Value::as_str)
         .and_then(|text| parse_time(text, account.utc_offset).ok().flatten())
         .map(|wall| wall.to_timestamp(account.utc_offset));
-    Some(Connectivity { state: State::from_word(word), checked })
+    let alternate = block.get("alternate_exophone").and_then(alternate);
+    Some(Connectivity { state: State::from_word(word), checked, alternate })
+}
+
+/// `alternate_exophone` of one direction: null, a number or a sid, or an object that holds them. Of an object
+/// the number goes before the sid, since it says more to a person.
+///
+/// Exotel's reference does not say of which type it is; anything else than these is none.
+pub(in crate::exotel) fn alternate(value: &Value) -> Option<Alternate> {
+    const KEYS: [&str; 6] = ["phone_number", "number", "exophone", "sid", "phone_number_sid", "exophone_sid"];
+    let scalar = |value: &Value| match value {
+        Value::String(text) => Alternate::new(text),
+        Value::Number(number) => Alternate::new(&number.to_string()),
+        _ => None,
+    };
+    match value {
+        Value::Object(named) => KEYS.iter().find_map(|key| scalar(named.get(*key)?)),
+        value => scalar(value),
+    }
 }
 
 #[cfg(test)]
@@ -64,7 +81,10 @@ mod tests {
 
     fn both(inbound: State, outbound: State) -> Reachability {
         // 2026-03-02 13:20:00 and 13:21:00 UTC.
-        let side = |state, at| Some(Connectivity { state, checked: Some(Timestamp(1_772_457_600).plus(at)) });
+        let side = |state, at| {
+            let checked = Some(Timestamp(1_772_457_600).plus(at));
+            Some(Connectivity { checked, ..Connectivity::of(state) })
+        };
         Reachability { inbound: side(inbound, 0), outbound: side(outbound, 60) }
     }
 
@@ -77,11 +97,12 @@ mod tests {
     #[test]
     fn states_and_times_are_read_bare_or_in_any_envelope() {
         let well = both(State::Active, State::Active);
-        assert_eq!(read(fixture!("exophone-details.json")), Ok(well));
+        assert_eq!(read(fixture!("exophone-details.json")), Ok(well.clone()));
         assert_eq!(read(fixture!("exophone-details-enveloped.json")), Ok(well));
         let bare = fixture!("exophone-details-outage.json");
-        let ill = both(State::Outage, State::Partial);
-        assert_eq!(read(bare), Ok(ill));
+        let mut ill = both(State::Outage, State::Partial);
+        ill.inbound.as_mut().unwrap().alternate = Alternate::new("+918000000022");
+        assert_eq!(read(bare), Ok(ill.clone()));
         for envelope in [
             format!("{{\"response\": {bare}}}"),
             format!("{{\"data\": {bare}}}"),
@@ -90,7 +111,7 @@ mod tests {
             format!("{{\"response\": {{\"incoming_phone_number\": {bare}}}}}"),
             format!("\u{feff}{bare}"),
         ] {
-            assert_eq!(read(&envelope), Ok(ill), "{envelope}");
+            assert_eq!(read(&envelope), Ok(ill.clone()), "{envelope}");
         }
     }
 
@@ -103,16 +124,48 @@ mod tests {
         for (block, state) in [
             (r#"{"status": "MAJOR-OUTAGE"}"#, State::Outage),
             (r#"{"status": " Active ", "last_check_time": ""}"#, State::Active),
-            (r#"{"status": "sleepy", "alternate_exophone": {"sid": "x"}}"#, State::Unknown),
+            (r#"{"status": "sleepy", "alternate_exophone": {"name": "x"}}"#, State::Unknown),
             (r#"{"status": null, "last_check_time": "yesterday"}"#, State::Unknown),
             ("{}", State::Unknown),
         ] {
-            assert_eq!(inbound(block), Some(Connectivity { state, checked: None }), "{block}");
+            assert_eq!(inbound(block), Some(Connectivity::of(state)), "{block}");
         }
         for block in ["null", "7", "[]", r#""active""#] {
             assert_eq!(inbound(block), None, "{block}");
         }
         assert_eq!(read(r#"{"connectivity": {}}"#), Ok(Reachability::default()));
+    }
+
+    #[test]
+    fn the_number_to_use_instead_may_be_a_text_a_number_an_object_or_nothing() {
+        let alternate = |json: &str| {
+            let block = format!(r#"{{"status": "major_outage", "alternate_exophone": {json}}}"#);
+            let read = read(&format!(r#"{{"connectivity": {{"outgoing_call": {block}}}}}"#)).unwrap();
+            assert_eq!(
+                (read.inbound, read.outbound.as_ref().unwrap().state),
+                (None, State::Outage),
+                "{json}"
+            );
+            read.outbound.unwrap().alternate.map(|alternate| alternate.as_str().to_owned())
+        };
+        for (json, said) in [
+            (r#""+918000000022""#, "+918000000022"),
+            (r#"" 08000000022 ""#, "08000000022"),
+            ("918000000022", "918000000022"),
+            (r#""60718293a4b5c6d7e8f1020304050607""#, "60718293a4b5c6d7e8f1020304050607"),
+            (r#"{"sid": "6071", "phone_number": "+918000000022", "more": [1]}"#, "+918000000022"),
+            (r#"{"sid": "6071", "phone_number": null}"#, "6071"),
+            (r#"{"exophone_sid": "6071"}"#, "6071"),
+            (r#"{"number": 8000000022}"#, "8000000022"),
+        ] {
+            assert_eq!(alternate(json).as_deref(), Some(said), "{json}");
+        }
+        let long = format!("\"{}\"", "8".repeat(129));
+        for nothing in ["null", "\"\"", "\"null\"", "true", "[]", "{}", "[\"+918000000022\"]", long.as_str()]
+        {
+            assert_eq!(alternate(nothing), None, "{nothing}");
+        }
+        assert!(!format!("{:?}", Alternate::new("+918000000022")).contains("8000"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod exophones;
 mod failure;
 mod field;
 mod message;
+mod newer;
 mod odd;
 mod page;
 mod reader;
@@ -19,12 +20,14 @@ mod row;
 #[cfg(test)]
 mod tests;
 
+pub(super) use connectivity::alternate;
 pub(crate) use connectivity::connectivity;
 pub(crate) use exophones::exophones;
 pub(crate) use failure::failure_text;
 pub(super) use field::{price_number, seconds};
 pub use message::Balance;
 pub(crate) use message::{balance, message};
+pub(crate) use newer::{newer_call, newer_legs};
 pub use page::read_page;
 pub(crate) use page::{call, page};
 pub use row::read_row;

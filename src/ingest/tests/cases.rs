@@ -397,3 +397,25 @@ async fn what_waits_is_counted_and_the_oldest_is_the_one_created_first() {
     assert_eq!((summary.unsettled, summary.unpriced, summary.set_aside), (2, 0, 0));
     assert_eq!(summary.oldest_unsettled, Some(wall(3 * HOUR)));
 }
+
+#[tokio::test]
+async fn a_call_of_a_newer_api_counts_once_and_is_no_row_of_v1_until_v1_tells_of_it() {
+    let mut bench = Bench::new().await;
+    bench.now = START.plus(2 * MINUTE);
+    let newer =
+        Observation { updated: None, price: None, custom_field: Some("lead".into()), ..missed("c1", 0) };
+    let rows = async |bench: &Bench| {
+        bench.store.count_rows(bench.account, wall(-HOUR), wall(HOUR), 1000).await.expect("a count")
+    };
+    assert_eq!(bench.page(vec![newer.clone()], Origin::Newer).await.new, 1);
+    assert_eq!((rows(&bench).await, bench.total(Family::Calls)), (0, 1), "audits compare with v1's lists");
+    assert_eq!(bench.page(vec![newer.clone()], Origin::Newer).await.unchanged, 1);
+    let row = missed("c1", 1);
+    assert_eq!(bench.page(vec![row], Origin::Page).await.updated, 1, "filed where v1 files it");
+    assert_eq!((rows(&bench).await, bench.total(Family::Calls)), (1, 1));
+    let record = bench.store.call(bench.account, SID.into(), sid("c1")).await.unwrap().unwrap();
+    assert_eq!((record.call.created, record.call.price), (wall(1), Some(500_000)));
+    assert_eq!(record.call.custom_field.as_deref(), Some("lead"));
+    assert_eq!(bench.page(vec![newer], Origin::Newer).await.unchanged, 1);
+    bench.check();
+}

@@ -27,6 +27,12 @@ pub enum Endpoint {
     Calls,
     /// One call.
     Call,
+    /// One call of the v2 API.
+    CallV2,
+    /// One call of the v3 API.
+    CallV3,
+    /// The legs of one call of the v3 API.
+    LegsV3,
     /// The list of ExoPhones.
     Exophones,
     /// One ExoPhone with its health.
@@ -39,8 +45,17 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 6] =
-        [Self::Calls, Self::Call, Self::Exophones, Self::Exophone, Self::Sms, Self::Balance];
+    pub const ALL: [Self; 9] = [
+        Self::Calls,
+        Self::Call,
+        Self::CallV2,
+        Self::CallV3,
+        Self::LegsV3,
+        Self::Exophones,
+        Self::Exophone,
+        Self::Sms,
+        Self::Balance,
+    ];
 
     /// Whether every account asks for it; the counters of others exist once the account is known to.
     fn is_common(self) -> bool {
@@ -52,6 +67,9 @@ impl Endpoint {
         match self {
             Self::Calls => "calls",
             Self::Call => "call",
+            Self::CallV2 => "call_v2",
+            Self::CallV3 => "call_v3",
+            Self::LegsV3 => "legs_v3",
             Self::Exophones => "exophones",
             Self::Sms => "sms",
             Self::Balance => "balance",

@@ -9,7 +9,7 @@ use crate::model::series::Totals;
 use crate::model::{AccountId, Timestamp};
 
 fn polled(inbound: State, fresh: bool) -> PolledNumber {
-    let side = |state, at| Some(Connectivity { state, checked: Some(Timestamp(at)) });
+    let side = |state, at| Some(Connectivity { checked: Some(Timestamp(at)), ..Connectivity::of(state) });
     PolledNumber {
         health: NumberHealth {
             reachability: Reachability { inbound: side(inbound, 90), outbound: None },

@@ -16,6 +16,7 @@ fn heartbeat(at: i64, status: HeartbeatStatus, incoming: &[&str], content: u64) 
         status,
         incoming: incoming.iter().map(|sid| (*sid).to_owned()).collect(),
         outgoing: Vec::new(),
+        alternates: Vec::new(),
         content,
     }
 }

@@ -5,6 +5,7 @@
 
 mod calls;
 mod messages;
+mod newer;
 mod outages;
 mod webhooks;
 mod wire;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use self::calls::{Delay, Delays, Durations, History, Oddities, Planted, Profile, Traffic};
 pub use self::messages::{Balance, Messages, WhenEmpty};
+pub use self::newer::{Newer, NewerAccess, NewerKeys};
 pub use self::outages::{Alternate, Lines, Outage, OutageState, Outages, PlannedOutage};
 pub use self::webhooks::{
     AgentEvents, Body, CallCallbacks, CallKeys, Events, HeartbeatShape, Heartbeats, NoneAffected, Passthru,
@@ -45,6 +47,8 @@ pub struct Options {
     pub oddities: Oddities,
     /// How things are spelled.
     pub wire: Wire,
+    /// v2 and v3 of the call API.
+    pub newer: Newer,
     /// When numbers cannot be reached.
     pub outages: Outages,
     /// What Exotel sends by itself.
@@ -173,6 +177,7 @@ impl Default for Options {
             delays: Delays::default(),
             oddities: Oddities::default(),
             wire: Wire::default(),
+            newer: Newer::default(),
             outages: Outages::default(),
             webhooks: Webhooks::default(),
             messages: Messages::default(),

@@ -81,6 +81,8 @@ pub enum Alternate {
     Text,
     /// `{"sid": …, "phone_number": …}`.
     Object,
+    /// The number for incoming calls, the object for outgoing ones.
+    Mixed,
 }
 
 impl Lines {

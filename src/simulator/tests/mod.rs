@@ -9,6 +9,7 @@ mod door;
 mod flow;
 mod life;
 mod mailbox;
+mod newer;
 mod outages;
 mod sms;
 mod totals;

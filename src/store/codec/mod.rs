@@ -20,6 +20,7 @@ pub(super) use sid::{push_sid, read_sid};
 
 use self::book::{read_book, read_details, read_money, write_book, write_details, write_money};
 use super::bytes::{Malformed, Reader, Writer};
+use super::seal::sum_of;
 use crate::model::{
     AccountId, AnsweredBy, Awaited, CallRecord, DetailsState, Direction, Observation, Sid, Status, WallTime,
 };
@@ -149,6 +150,25 @@ pub fn encode_call(record: &CallRecord, key: &[u8], account_sid: &str) -> Vec<u8
 /// # Errors
 /// [`Malformed`] if the checksum over key and value does not fit, or the version is not known.
 pub fn decode_call(key: &[u8], value: &[u8], account_sid: &str) -> Result<CallRecord, Malformed> {
+    read_call(key, value, Texts::Read { account_sid })
+}
+
+/// The same without what no filter asks for: the numbers of the parties, names, texts and URLs are left out.
+///
+/// # Errors
+/// As [`decode_call`].
+pub(super) fn skim_call(key: &[u8], value: &[u8]) -> Result<CallRecord, Malformed> {
+    read_call(key, value, Texts::LeftOut)
+}
+
+/// Whether texts are read.
+#[derive(Clone, Copy)]
+enum Texts<'a> {
+    Read { account_sid: &'a str },
+    LeftOut,
+}
+
+fn read_call(key: &[u8], value: &[u8], texts: Texts<'_>) -> Result<CallRecord, Malformed> {
     let (_, created, sid) = read_call_key(key)?;
     let split = value.len().checked_sub(CHECKSUM).ok_or(Malformed)?;
     let (body, sum) = value.split_at(split);
@@ -184,7 +204,11 @@ pub fn decode_call(key: &[u8], value: &[u8], account_sid: &str) -> Result<CallRe
         call.price = Some(read_money(&mut r)?);
     }
     let number = |r: &mut Reader<'_>, bit| -> Result<Option<String>, Malformed> {
-        if has(bit) { r.number().map(Some) } else { Ok(None) }
+        match texts {
+            _ if !has(bit) => Ok(None),
+            Texts::LeftOut if bit != EXOPHONE => r.skip_number().map(|()| None),
+            _ => r.number().map(Some),
+        }
     };
     call.to = number(&mut r, TO)?;
     call.from = number(&mut r, FROM)?;
@@ -194,16 +218,23 @@ pub fn decode_call(key: &[u8], value: &[u8], account_sid: &str) -> Result<CallRe
         call.answered_by = Some(AnsweredBy::from_code(r.byte()?).ok_or(Malformed)?);
     }
     let text = |r: &mut Reader<'_>, bit| -> Result<Option<String>, Malformed> {
-        if has(bit) { r.text().map(Some) } else { Ok(None) }
+        match texts {
+            _ if !has(bit) => Ok(None),
+            Texts::LeftOut => r.skip_text().map(|()| None),
+            Texts::Read { .. } => r.text().map(Some),
+        }
     };
     call.caller_name = text(&mut r, CALLER_NAME)?;
     call.custom_field = text(&mut r, CUSTOM_FIELD)?;
-    if has(URI) {
-        call.uri = Some(read_template(&mut r, call.sid.as_str(), account_sid)?);
-    }
-    if has(RECORDING) {
-        call.recording_url = Some(read_template(&mut r, call.sid.as_str(), account_sid)?);
-    }
+    let template = |r: &mut Reader<'_>, bit, sid: &str| -> Result<Option<String>, Malformed> {
+        match texts {
+            _ if !has(bit) => Ok(None),
+            Texts::LeftOut => skip_template(r).map(|()| None),
+            Texts::Read { account_sid } => read_template(r, sid, account_sid).map(Some),
+        }
+    };
+    call.uri = template(&mut r, URI, call.sid.as_str())?;
+    call.recording_url = template(&mut r, RECORDING, call.sid.as_str())?;
     if has(DETAILS) {
         call.details = Some(read_details(&mut r)?);
     }
@@ -255,6 +286,13 @@ fn flags_of(CallRecord { call, book }: &CallRecord) -> u32 {
     bits.into_iter().fold(0, |all, (set, bit)| if set { all | bit } else { all })
 }
 
+/// Whether v1 of Exotel's API has told of the call with this value, without reading it whole; true of one
+/// that cannot be read.
+pub(super) fn is_listed(value: &[u8]) -> bool {
+    let flags = value.get(1..5).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+    flags.is_none_or(|flags| flags & BY_API != 0)
+}
+
 /// One byte for a text we expect; 255 and the text otherwise, shortened where it names the call or the
 /// account; 254 and the plain text where it holds the marks that shortening uses.
 fn write_template(w: &mut Writer, text: &str, sid: &str, account_sid: &str) {
@@ -294,11 +332,13 @@ fn read_template(r: &mut Reader<'_>, sid: &str, account_sid: &str) -> Result<Str
     Ok(short.replace('\u{2}', account_sid).replace('\u{1}', sid))
 }
 
+fn skip_template(r: &mut Reader<'_>) -> Result<(), Malformed> {
+    match r.byte()? {
+        254 | 255 => r.skip_text(),
+        _ => Ok(()),
+    }
+}
+
 fn checksum(key: &[u8], body: &[u8]) -> [u8; CHECKSUM] {
-    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-    hasher.update(key);
-    hasher.update(body);
-    let mut sum = [0; CHECKSUM];
-    sum.copy_from_slice(&hasher.digest().to_le_bytes()[..CHECKSUM]);
-    sum
+    sum_of(&[key, body])
 }

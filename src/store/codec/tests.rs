@@ -139,7 +139,13 @@ proptest! {
     fn whatever_is_stored_is_read_back(record in record().boxed()) {
         let key = call_key(ACCOUNT, record.call.created, &record.call.sid);
         let value = encode_call(&record, &key, "exampleacct1");
-        prop_assert_eq!(decode_call(&key, &value, "exampleacct1"), Ok(record));
+        let read = decode_call(&key, &value, "exampleacct1");
+        prop_assert_eq!(read.as_ref(), Ok(&record));
+        let call = Observation {
+            to: None, from: None, forwarded_from: None, caller_name: None, custom_field: None, uri: None, recording_url: None,
+            ..record.call
+        };
+        prop_assert_eq!(skim_call(&key, &value), Ok(CallRecord { call, ..record }));
     }
 
     #[test]
@@ -160,6 +166,7 @@ proptest! {
         let place = at.index(key.len() + value.len());
         if place < key.len() { key[place] ^= 1 << bit } else { value[place - key.len()] ^= 1 << bit }
         prop_assert_eq!(decode_call(&key, &value, "exampleacct1"), Err(Malformed));
+        prop_assert_eq!(skim_call(&key, &value), Err(Malformed));
     }
 
     #[test]

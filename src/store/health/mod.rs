@@ -8,11 +8,12 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use redb::{ReadTransaction, ReadableTable, Table, TableError, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, TableError, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::error::intact;
+use super::redo::{Table, Txn};
 use super::seal::{seal, unseal};
 use super::tables::{
     EXOPHONE_HEALTH, HEALTH, HEALTH_CHECKS, HEALTH_HOURS, check_hour_key, check_key, exophone_key,
@@ -46,7 +47,7 @@ impl HealthWrites {
     /// Writes it all into a transaction.
     pub(super) fn write(
         &self,
-        txn: &WriteTransaction,
+        txn: &Txn<'_>,
         account: AccountId,
         metrics: &StoreMetrics,
     ) -> Result<(), Error> {
@@ -63,7 +64,7 @@ impl HealthWrites {
         let mut checks = txn.open_table(HEALTH_CHECKS)?;
         if row.is_none() {
             // Damaged: all but the last number comes back by itself.
-            row = Some(HealthRow { last_check: last_number(&checks, account)?, ..HealthRow::default() });
+            row = Some(HealthRow { last_check: last_number(&*checks, account)?, ..HealthRow::default() });
         }
         let mut row = row.unwrap_or_default();
         row.last_success = self.succeeded.or(row.last_success);
@@ -75,7 +76,7 @@ impl HealthWrites {
             let check = HealthCheck { id: row.last_check, ..check.clone() };
             let key = check_key(account, check.source, check.at, check.id);
             checks.insert(key, seal("health_checks", &key.to_be_bytes(), &check).as_slice())?;
-            count(&mut txn.open_table(HEALTH_HOURS)?, &checks, account, &check, metrics)?;
+            count(&mut txn.open_table(HEALTH_HOURS)?, &*checks, account, &check, metrics)?;
         }
         rows.insert(account.0, seal("health", &account.0.to_be_bytes(), &row).as_slice())?;
         Ok(())

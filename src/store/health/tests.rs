@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::collector::health::Save;
 use crate::model::callback::{Heartbeat, HeartbeatStatus};
-use crate::model::health::{Connectivity, Reachability, State, Verdict};
+use crate::model::health::{Alternate, Connectivity, Reachability, State, Verdict};
 use crate::settle::Deltas;
 use crate::store::tests::{SID, folder, open_at};
 use crate::store::{Store, backup, check as check_store};
@@ -66,7 +66,8 @@ fn made(source: CheckSource, at: i64, verdict: Verdict) -> HealthCheck {
 }
 
 fn health(state: State, at: i64) -> NumberHealth {
-    let side = Some(Connectivity { state, checked: Some(BEGIN) });
+    let alternate = Alternate::new("+918000000022").filter(|_| state.is_affected());
+    let side = Some(Connectivity { state, checked: Some(BEGIN), alternate });
     let reachability = Reachability { inbound: side, outbound: None };
     NumberHealth::after(None, reachability, BEGIN.plus(at)).0
 }
@@ -77,6 +78,7 @@ fn heard(at: i64) -> HeardHeartbeat {
         status: HeartbeatStatus::Warning,
         incoming: vec!["sid1".into()],
         outgoing: Vec::new(),
+        alternates: vec![("sid1".into(), [Alternate::new("sid2"), None])],
         content: 7,
     };
     HeardHeartbeat { heartbeat, received: BEGIN.plus(at + 1), since: BEGIN }
@@ -116,9 +118,9 @@ async fn what_is_known_is_there_again_after_a_restart() {
     let mut bench = Bench::new().await;
     assert_eq!(bench.store.known_health(bench.account).await.unwrap(), Default::default());
     let (two, three) = (health(State::Outage, 5), health(State::Active, 9));
-    let numbers = vec![(2, two), (3, health(State::Active, 6))];
+    let numbers = vec![(2, two.clone()), (3, health(State::Active, 6))];
     bench.save(HealthWrites { numbers, succeeded: Some(BEGIN.plus(7)), ..HealthWrites::default() }).await;
-    bench.save(HealthWrites { numbers: vec![(3, three)], ..HealthWrites::default() }).await;
+    bench.save(HealthWrites { numbers: vec![(3, three.clone())], ..HealthWrites::default() }).await;
     bench.save(HealthWrites { heartbeat: Some(heard(3)), ..HealthWrites::default() }).await;
     bench.reopen(|_| {}).await;
     let known = bench.store.known_health(bench.account).await.unwrap();

@@ -16,7 +16,7 @@ use crate::store::tables::{
     HOURS, INBOX, KEPT, KEPT_BY_HASH, MESSAGES, MESSAGES_DUE, META, MISSED, RECEIVED, RUNS, SET_ASIDE,
     SID_INDEX, SID_RECENT, SYNC, TOTALS,
 };
-use crate::store::{Error, OpenError};
+use crate::store::{Error, OpenError, redo};
 
 /// Rows copied in one transaction: bounds its memory.
 const COPY: usize = if cfg!(test) { 50 } else { 50_000 };
@@ -88,7 +88,12 @@ fn copy(txn: &ReadTransaction, to: &Path, progress: &mut dyn FnMut(u64, u64)) ->
 pub(super) fn mark_restored(db: &Database) -> Result<(), Error> {
     let mut txn = db.begin_write()?;
     txn.set_quick_repair(true);
-    txn.open_table(META)?.insert("restored", [1].as_slice())?;
+    {
+        let mut meta = txn.open_table(META)?;
+        meta.insert("restored", [1].as_slice())?;
+        // The journal is the other store's.
+        meta.remove(redo::KEY)?;
+    }
     txn.commit()?;
     Ok(())
 }

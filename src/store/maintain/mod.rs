@@ -1,9 +1,8 @@
-//! Looking after the file: check, stats, backup, restore, compact, erase. Each blocks; none needs a runtime.
+//! Looking after the file: check, stats, backup, restore, compact. Each blocks; none needs a runtime.
 
 mod backup;
 mod check;
 mod compact;
-mod erase;
 mod restore;
 mod stats;
 
@@ -12,7 +11,6 @@ use std::path::Path;
 pub use backup::backup;
 pub use check::{CheckReport, check};
 pub use compact::compact;
-pub use erase::{EraseError, Erasure, erase};
 pub use restore::restore;
 pub use stats::{Stats, TableStats, stats};
 
@@ -20,12 +18,12 @@ use super::open::{CONTRADICTION, guarded};
 use super::{Error, OpenError};
 
 /// Runs something on a file that may be damaged: a panic of redb is an error.
-fn careful<T>(act: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+pub(super) fn careful<T>(act: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     guarded(act, || Error::Damaged(CONTRADICTION.into()))
 }
 
 /// An error of the store as one of the file.
-fn of_file(path: &Path, action: &'static str, error: Error) -> OpenError {
+pub(super) fn of_file(path: &Path, action: &'static str, error: Error) -> OpenError {
     let path = path.to_owned();
     match error {
         Error::Unavailable { reason, .. } => OpenError::Io { path, action, reason },

@@ -11,6 +11,7 @@ use crate::store::OpenError;
 use crate::store::error::io_reason;
 use crate::store::open::{builder, guarded, open, refused};
 use crate::store::tables::LAYOUT;
+use crate::store::{journal, redo};
 
 /// Brings a backup back: checks it, then puts it in the place of the store, which is kept beside it under
 /// the name given back. The copy counts from 0 again. Refuses while an agent holds the store.
@@ -42,6 +43,9 @@ pub fn restore(path: &Path, from: &Path) -> Result<Option<PathBuf>, OpenError> {
     }
     made?;
     let kept = exists.then(|| keep(path)).transpose().map_err(io("kept"))?;
+    if let Some(kept) = &kept {
+        take_along(path, kept).map_err(io("kept"))?;
+    }
     fs::rename(&fresh, path).map_err(io("replaced"))?;
     // The new name must outlive a loss of power.
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(io("replaced"))?;
@@ -68,7 +72,9 @@ fn copy(from: &Path, fresh: &Path, path: &Path) -> Result<(), OpenError> {
     // A copy made with other tools than `store backup` bears no mark yet.
     let contradiction = || redb::DatabaseError::Storage(redb::StorageError::Corrupted(String::new()));
     let db = guarded(|| builder().open(fresh), contradiction).map_err(|error| refused(from, error))?;
-    careful(|| mark_restored(&db)).map_err(|error| of_file(fresh, "written", error))?;
+    // What a kill left in the journal of the copy is part of it.
+    careful(|| redo::recover(&db, from).and_then(|()| mark_restored(&db)))
+        .map_err(|error| of_file(fresh, "written", error))?;
     drop(db);
     File::open(fresh).and_then(|file| file.sync_all()).map_err(io)
 }
@@ -87,6 +93,14 @@ fn keep(path: &Path) -> std::io::Result<PathBuf> {
         }
     }
     Err(std::io::Error::from(std::io::ErrorKind::AlreadyExists))
+}
+
+/// The journal goes with its store.
+fn take_along(path: &Path, kept: &Path) -> std::io::Result<()> {
+    match fs::rename(journal::place(path), journal::place(kept)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

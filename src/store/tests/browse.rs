@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{RunStatus, SyncRun};
-use crate::store::{Place, Stretch};
+use crate::store::{Place, RunSums, Stretch};
 
 const CALLS: i64 = 40;
 
@@ -76,34 +76,76 @@ async fn a_call_is_found_by_its_sid_before_and_after_a_restart() {
     assert_eq!(store.call(account, SID.to_owned(), sid("call7")).await.unwrap(), Some(found));
 }
 
+/// Stores a run that began so many seconds after the start.
+async fn ran(store: &Store, account: AccountId, (id, started): (u64, i64), status: RunStatus) {
+    let run = SyncRun {
+        id,
+        trigger: "schedule".to_owned(),
+        started: START.0 + started,
+        ended: (status != RunStatus::InProgress).then_some(START.0 + started + 5),
+        status,
+        pages: 0,
+        new: 0,
+        stored: id,
+        rows: 0,
+        set_aside: 0,
+        error: None,
+    };
+    let run = act(account, move |_| WriteSet { run: Some(run.clone()), ..WriteSet::default() });
+    store.transact(run).await.unwrap();
+}
+
+fn ids(sums: &RunSums) -> Vec<u64> {
+    sums.newest.iter().map(|run| run.id).collect()
+}
+
 #[tokio::test]
 async fn runs_of_a_range_are_given_newest_first_though_some_are_numbered_late() {
     let (_folder, store, account) = filled().await;
     // The third healed: it began first.
-    for (id, started) in [(1, 100), (2, 200), (3, 50), (4, 300)] {
-        let run = SyncRun {
-            id,
-            trigger: "schedule".to_owned(),
-            started: START.0 + started,
-            ended: None,
-            status: RunStatus::InProgress,
-            pages: 0,
-            new: 0,
-            stored: 0,
-            rows: 0,
-            set_aside: 0,
-            error: None,
-        };
-        let run = act(account, move |_| WriteSet { run: Some(run.clone()), ..WriteSet::default() });
-        store.transact(run).await.unwrap();
+    for run in [(1, 100), (2, 200), (3, 50), (4, 300)] {
+        ran(&store, account, run, RunStatus::InProgress).await;
     }
-    let ids = async |from: i64, to: i64| {
-        let range = (START.plus(from), START.plus(to));
-        let take = |ids: &mut Vec<u64>, run: SyncRun| ids.push(run.id);
-        store.runs_between(account, range, take).await.unwrap()
+    let between = async |from: i64, to: i64| {
+        ids(&store.runs_between(account, (START.plus(from), START.plus(to)), 100).await.unwrap())
     };
-    assert_eq!(ids(0, 1_000).await, [4, 3, 2, 1]);
-    assert_eq!(ids(100, 300).await, [2, 1], "the end is not in it");
-    assert_eq!(ids(50, 51).await, [3]);
-    assert!(ids(400, 900).await.is_empty());
+    assert_eq!(between(0, 1_000).await, [4, 3, 2, 1]);
+    assert_eq!(between(100, 300).await, [2, 1], "the end is not in it");
+    assert_eq!(between(50, 51).await, [3]);
+    assert!(between(400, 900).await.is_empty());
+}
+
+#[tokio::test]
+async fn sums_of_runs_hold_those_that_are_kept_in_memory_and_those_that_are_not() {
+    const HOUR: i64 = 3600;
+    let (_folder, store, account) = filled().await;
+    let status = |id: u64| [RunStatus::Success, RunStatus::Failed][usize::from(id.is_multiple_of(3))];
+    let whole = (START, START.plus(1_000 * HOUR));
+    let mut stored = 0;
+    for id in 1..=40 {
+        // One is under way while the next is there already.
+        ran(&store, account, (id, id as i64 * HOUR), RunStatus::InProgress).await;
+        if id > 1 {
+            ran(&store, account, (id - 1, (id - 1) as i64 * HOUR), status(id - 1)).await;
+        }
+        stored += id;
+        // Asked each time, every other time, or only at the end: what is kept grows in all ways.
+        if id % 7 != 0 && id > 20 {
+            continue;
+        }
+        let sums = store.runs_between(account, whole, 3).await.unwrap();
+        let failed = (id - 1) / 3;
+        assert_eq!(
+            (sums.total, sums.successful, sums.failed, sums.stored),
+            (id, id - 1 - failed, failed, stored),
+            "after {id}"
+        );
+        assert_eq!(ids(&sums), (1..=id).rev().take(3).collect::<Vec<_>>());
+        let early = (START.plus(HOUR), START.plus(4 * HOUR));
+        let sums = store.runs_between(account, early, 100).await.unwrap();
+        assert_eq!(ids(&sums), (1..=id.min(3)).rev().collect::<Vec<_>>(), "after {id}");
+    }
+    store.prune(account, SID, WallTime(0), START.plus(38 * HOUR)).await.unwrap();
+    let sums = store.runs_between(account, whole, 100).await.unwrap();
+    assert_eq!((sums.total, ids(&sums)), (3, vec![40, 39, 38]), "what retention removed is gone");
 }

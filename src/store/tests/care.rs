@@ -8,6 +8,7 @@ use redb::{ReadableDatabase, TableHandle};
 
 use super::*;
 use crate::model::series::SUM;
+use crate::store::journal;
 use crate::store::tables::{LAYOUT, META};
 
 fn no_progress() -> impl FnMut(u64, u64) {
@@ -34,6 +35,7 @@ async fn filled(path: &Path) -> (Store, AccountId) {
 fn as_killed(path: &Path, to: &str) -> PathBuf {
     let copy = path.with_file_name(to);
     fs::copy(path, &copy).expect("a copy");
+    fs::copy(journal::place(path), journal::place(&copy)).expect("a copy");
     copy
 }
 
@@ -43,6 +45,7 @@ async fn check_stats_and_backup_work_beside_a_writer_at_work() {
     let path = folder.path().join("store.redb");
     let (store, account) = filled(&path).await;
     let stop = Arc::new(AtomicBool::new(false));
+    store.checkpoint().await;
     let (writer, stopped) = (store.clone(), Arc::clone(&stop));
     let writing = tokio::spawn(async move {
         let mut n = 0;
@@ -172,6 +175,7 @@ async fn a_restored_store_counts_from_0_each_time_it_is_restored() {
     let path = folder.path().join("store.redb");
     let (store, account) = filled(&path).await;
     let copy = folder.path().join("copy");
+    store.checkpoint().await;
     backup(&path, &copy, &mut no_progress()).expect("a copy");
     assert!(matches!(restore(&path, &copy), Err(OpenError::InUse { .. })), "not under a running agent");
     store.transact(page(account, 3_000, vec![missed("later", 9)])).await.expect("stored");

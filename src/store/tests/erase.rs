@@ -86,6 +86,17 @@ async fn said(store: &Store, account: AccountId) -> String {
     format!("{calls:?} {kept:?} {:?}", set_aside(store).await)
 }
 
+/// Puts other bytes in the place of a call of theirs.
+async fn damage_one(store: &Store) {
+    let damage = |engine: &mut engine::Engine| {
+        let txn = engine.db.begin_write()?;
+        let key = codec::call_key(AccountId(1), wall(0), &sid("c0"));
+        txn.open_table(tables::CALLS)?.insert(key.as_slice(), [1, 2, 3].as_slice())?;
+        Ok(txn.commit()?)
+    };
+    writer::with_engine(&store.queue, damage).await.expect("damaged");
+}
+
 #[tokio::test]
 async fn what_is_known_of_a_person_goes_and_every_count_stays() {
     let folder = folder();
@@ -215,16 +226,8 @@ async fn a_damaged_call_is_told_of_and_the_others_are_erased() {
     let path = folder.path().join("store.redb");
     let store = open_at(&path).expect("a new store");
     filled(&store).await;
+    damage_one(&store).await;
     store.close().await;
-    let db = open::open(&path).expect("the file");
-    let txn = db.begin_write().expect("a transaction");
-    {
-        let mut table = txn.open_table(tables::CALLS).expect("calls");
-        let key = codec::call_key(AccountId(1), wall(0), &sid("c0"));
-        table.insert(key.as_slice(), [1, 2, 3].as_slice()).expect("written");
-    }
-    txn.commit().expect("committed");
-    drop(db);
     let erasure = erase_it(&path, NUMBER);
     assert_eq!((erasure.calls, erasure.unread), (4, 1));
 }
@@ -245,4 +248,150 @@ async fn the_key_for_hashes_is_made_once_and_stays() {
     let other = open_at(&folder.path().join("other.redb")).expect("another store");
     assert_ne!(other.privacy_key().await.expect("its key"), key);
     other.close().await;
+}
+
+/// Erases beside an open store; after each piece `meanwhile` may do what others do.
+async fn erase_live(store: &Store, mut meanwhile: impl FnMut(u64) + Send) -> Erasure {
+    store.erase(NUMBER, START.plus(900), |done, _| meanwhile(done)).await.expect("erased")
+}
+
+#[tokio::test]
+async fn an_open_store_erases_as_a_closed_one_does() {
+    let folder = folder();
+    let path = folder.path().join("store.redb");
+    let store = open_at(&path).expect("a new store");
+    let account = filled(&store).await;
+    let (totals, rolled_up) = (store.totals().iter().collect::<Vec<_>>(), hours(&store).await);
+    let mut told = Vec::new();
+    let erasure = erase_live(&store, |done| told.push(done)).await;
+    assert_eq!(erasure, Erasure { calls: 5, set_aside: 1, kept: 1, unread: 0, is_new: true });
+    assert!(told.is_sorted() && told.len() > 3 && told.last() == Some(&20), "piece by piece: {told:?}");
+    let after = said(&store, account).await;
+    for trace in [TRACE, "9900000001", "99000 00001", "Canary"] {
+        assert!(!after.contains(trace), "{trace}: {after}");
+    }
+    assert!(after.contains("09900000002") && after.contains("08000000099"), "others are still there");
+    assert_eq!((store.totals().iter().collect::<Vec<_>>(), hours(&store).await), (totals, rolled_up));
+    // What comes now is taken in without them, before the next start too.
+    store.transact(page(account, 400, vec![theirs("new", 60), theirs("c0", 0)])).await.expect("stored");
+    keep(&store, account, &format!("CallFrom={NUMBER}&Name=Canary+Name")).await;
+    assert!(!said(&store, account).await.contains("Canary"));
+    assert_eq!(erase_live(&store, |_| {}).await, Erasure::default(), "twice is once");
+    store.close().await;
+    assert_eq!(erase_it(&path, NUMBER), Erasure::default(), "alone there is nothing left to do");
+    assert_eq!(check(&path, &mut |_, _| {}).expect("it can be checked").faults, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_between_two_pieces_brings_nothing_back() {
+    let folder = folder();
+    let path = folder.path().join("store.redb");
+    let store = open_at(&path).expect("a new store");
+    let account = filled(&store).await;
+    let counted = total(&store, Family::Calls);
+    let (runtime, mut rounds) = (tokio::runtime::Handle::current(), 0);
+    let erasure = erase_live(&store, |done| {
+        rounds += 1;
+        let round = rounds;
+        tokio::task::block_in_place(|| {
+            runtime.block_on(async {
+                // New calls before and behind the place that is looked at, rows that are known already, one
+                // that says something new, and one that moves to the end, and from there behind that place.
+                let mut rows = vec![theirs(&format!("early{round}"), 1), theirs("c16", 16)];
+                rows.push(theirs(&format!("late{round}"), 600 + round));
+                let mut later = theirs("c12", 12);
+                later.price = Some(500_000 + round);
+                later.updated = Some(wall(500 + round));
+                rows.push(later);
+                let mut moving = theirs("c8", if done == 0 { 500 } else { 0 });
+                moving.updated = Some(wall(500 + round));
+                rows.push(moving);
+                let mut batch = page(account, 700 + round, rows);
+                batch.rows.push(row_of_theirs());
+                store.transact(batch).await.expect("stored");
+                keep(&store, account, &format!("CallFrom={NUMBER}&Name=Canary+Name&n={round}")).await;
+            });
+        });
+    })
+    .await;
+    assert!(rounds > 3 && erasure.is_new, "{rounds} {erasure:?}");
+    let after = said(&store, account).await;
+    for trace in [TRACE, "9900000001", "99000 00001", "Canary"] {
+        assert!(!after.contains(trace), "{trace}: {after}");
+    }
+    let calls = all_calls(&store, account).await;
+    assert_eq!(calls.len() as i64, 20 + 2 * rounds, "every call is there once");
+    assert_eq!(total(&store, Family::Calls), counted + 2 * u64::try_from(rounds).expect("some"));
+    assert!(calls.iter().any(|record| record.call.price == Some(500_000 + rounds)));
+    assert_eq!(erase_live(&store, |_| {}).await, Erasure::default(), "nothing was left");
+    store.close().await;
+    assert_eq!(check(&path, &mut |_, _| {}).expect("it can be checked").faults, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_open_store_refuses_own_numbers_and_empty_ones_and_says_what_is_damaged() {
+    let folder = folder();
+    let path = folder.path().join("store.redb");
+    let store = open_at(&path).expect("a new store");
+    let account = filled(&store).await;
+    let phone = crate::model::KnownExoPhone {
+        id: 1,
+        sid: "x1".into(),
+        number: "+918000000099".into(),
+        friendly_name: None,
+        countable_from: 0,
+    };
+    let write = act(account, move |_| WriteSet { exophones: vec![phone.clone()], ..WriteSet::default() });
+    store.transact(write).await.expect("stored");
+    let own = store.erase("08000000099", START, |_, _| {}).await.expect_err("refused");
+    assert!(matches!(own, EraseError::Own), "{own}");
+    assert!(matches!(store.erase(" ", START, |_, _| {}).await, Err(EraseError::Empty)));
+    damage_one(&store).await;
+    let erasure = erase_live(&store, |_| {}).await;
+    assert_eq!((erasure.calls, erasure.unread), (4, 1));
+    store.close().await;
+    let closed = store.erase(NUMBER, START, |_, _| {}).await.expect_err("closed");
+    assert!(matches!(closed, EraseError::Live(_)), "{closed}");
+}
+
+/// A test that does nothing, unless it runs in a child: it erases, and stops in the middle for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_that_never_ends_erasing() {
+    let Some(path) = processes::told() else { return };
+    let store = open_at(&path).expect("the store");
+    erase_live(&store, |done| {
+        if done > 7 {
+            println!("\nmidway");
+            loop {
+                std::thread::park();
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_erasure_that_was_killed_midway_is_finished_by_the_next() {
+    use std::io::BufRead;
+    let folder = folder();
+    let path = folder.path().join("store.redb");
+    let store = open_at(&path).expect("a new store");
+    let account = filled(&store).await;
+    store.close().await;
+    let mut child = processes::child("erase::child_that_never_ends_erasing", &path);
+    let output = std::io::BufReader::new(child.stdout.take().expect("its output"));
+    assert!(output.lines().any(|line| line.expect("a line") == "midway"), "it got there");
+    child.kill().expect("killed");
+    child.wait().expect("its end");
+
+    let store = open_at(&path).expect("a killed store opens");
+    let midway = said(&store, account).await;
+    assert!(midway.contains(TRACE), "not all of it is done");
+    // What was noted first holds already.
+    store.transact(page(account, 400, vec![theirs("new", 60)])).await.expect("stored");
+    let erasure = erase_live(&store, |_| {}).await;
+    assert!(!erasure.is_new && (1..5).contains(&erasure.calls), "{erasure:?}");
+    assert!(!said(&store, account).await.contains("Canary"));
+    store.close().await;
+    assert_eq!(check(&path, &mut |_, _| {}).expect("it can be checked").faults, Vec::<String>::new());
 }

@@ -188,6 +188,7 @@ async fn a_backup_brings_along_what_callbacks_said() {
     store.transact(terminal(account, "waits", 5)).await.expect("kept");
     store.transact(terminal(account, "known", 5)).await.expect("kept");
     store.transact(page(account, 300, vec![missed("known", 0)])).await.expect("stored");
+    store.checkpoint().await;
     backup(&path, &copy, &mut |_, _| {}).expect("a copy");
     let copied = open_at(&copy).expect("it opens");
     assert_eq!(inbox(&copied, account).await, ["waits"]);

@@ -7,6 +7,7 @@ use redb::{Database, ReadableDatabase, ReadableTableMetadata};
 
 use crate::model::WallTime;
 use crate::store::index::{Fresh, Recent, Tables};
+use crate::store::redo::Txn;
 use crate::store::tables::{SID_INDEX, SID_RECENT};
 
 #[derive(Clone, Debug)]
@@ -57,6 +58,7 @@ impl Bench {
         let txn = self.db.begin_write().expect("a transaction");
         let mut fresh = Fresh::default();
         {
+            let txn = Txn::new(&txn);
             let mut tables = Tables {
                 tree: txn.open_table(SID_INDEX).expect("a table"),
                 log: txn.open_table(SID_RECENT).expect("a table"),
@@ -65,7 +67,7 @@ impl Bench {
                 // Nothing below the floor is filed.
                 let at = WallTime(i64::from(*at.max(&self.floor)));
                 fresh.insert(hash(*of), at);
-                let found = self.recent.find(hash(*of), Some(&fresh), &tables.tree).expect("a look");
+                let found = self.recent.find(hash(*of), Some(&fresh), &*tables.tree).expect("a look");
                 assert_eq!(found, Some(at), "a transaction sees its own entries");
             }
             self.recent.write(&mut fresh, &mut tables, WallTime(i64::from(self.floor))).expect("written");

@@ -8,6 +8,7 @@ mod erase;
 mod groups;
 mod heard;
 mod index;
+mod journal;
 mod kept;
 mod killed;
 mod lost;

@@ -34,6 +34,7 @@ async fn child_that_holds_the_store() {
     let store = open_at(&path).expect("the store");
     let (account, _) = store.account(SID, START).await.expect("an account");
     store.transact(page(account, 300, vec![missed("c1", 0)])).await.expect("stored");
+    store.checkpoint().await;
     println!("\nholding");
     let mut rest = Vec::new();
     std::io::stdin().read_to_end(&mut rest).expect("the end of the input");

@@ -5,8 +5,9 @@ use axum::extract::State;
 
 use super::Shared;
 use super::ask::Ask;
-use super::desk::{AccountView, ExoPhoneView};
+use super::desk::{AccountView, AlternateView, ExoPhoneView};
 use super::figures::money;
+use super::numbers::Numbers;
 use super::schema::Time;
 use crate::model::health::{NumberHealth, Way};
 use crate::web::access::Refusal;
@@ -92,6 +93,17 @@ answer! {
 }
 
 answer! {
+    /// A number that Exotel names to use instead of one that is out.
+    Alternate {
+        /// As Exotel names it, a number or a sid; what looks like a number that is none of the account's is shown
+        /// as privacy.phone_numbers says.
+        name: String,
+        /// Value of the label exophone, if it is one of the account's numbers.
+        label: Option<String>,
+    }
+}
+
+answer! {
     /// One direction of a number, by poll.
     Side {
         /// active, partial, outage or unknown.
@@ -100,6 +112,8 @@ answer! {
         since: Time,
         /// When Exotel checked it, by its own word.
         checked: Option<Time>,
+        /// What to use instead, where Exotel names something.
+        alternate: Option<Alternate>,
     }
 }
 
@@ -124,6 +138,10 @@ answer! {
         inbound_affected: Option<bool>,
         /// Whether calls from the number are affected; null where Exotel left that out.
         outbound_affected: Option<bool>,
+        /// What to use instead for calls to it, where Exotel names something.
+        inbound_alternate: Option<Alternate>,
+        /// What to use instead for calls from it, where Exotel names something.
+        outbound_alternate: Option<Alternate>,
     }
 }
 
@@ -187,16 +205,27 @@ impl From<AccountView> for Account {
     }
 }
 
-fn side(health: &NumberHealth, way: Way) -> Side {
+fn side(health: &NumberHealth, way: Way, alternate: Option<Alternate>) -> Side {
     Side {
         state: health.reachability.state(way).as_str(),
         since: Time(health.since(way)),
         checked: health.reachability.checked(way).map(Time),
+        alternate,
     }
 }
 
-impl From<ExoPhoneView> for ExoPhone {
-    fn from(view: ExoPhoneView) -> Self {
+impl Alternate {
+    fn new(view: AlternateView, numbers: &Numbers) -> Self {
+        let name = if view.label.is_some() { view.named } else { numbers.show_text(&view.named) };
+        Self { name, label: view.label }
+    }
+}
+
+impl ExoPhone {
+    fn new(view: ExoPhoneView, numbers: &Numbers) -> Self {
+        let named = |view: Option<AlternateView>| view.map(|view| Alternate::new(view, numbers));
+        let [inbound_alternate, outbound_alternate] = view.polled_alternates.map(named);
+        let pushed_alternates = view.pushed_alternates.map(named);
         let [inbound_affected, outbound_affected] = view.pushed;
         let any = inbound_affected.is_some() || outbound_affected.is_some();
         Self {
@@ -207,12 +236,15 @@ impl From<ExoPhoneView> for ExoPhone {
             listed: view.listed,
             paging: view.paging,
             poll: view.polled.map(|(health, fresh)| Polled {
-                inbound: side(&health, Way::Inbound),
-                outbound: side(&health, Way::Outbound),
+                inbound: side(&health, Way::Inbound, inbound_alternate),
+                outbound: side(&health, Way::Outbound, outbound_alternate),
                 answered: Time(health.answered),
                 fresh,
             }),
-            push: any.then_some(Pushed { inbound_affected, outbound_affected }),
+            push: any.then(|| {
+                let [inbound_alternate, outbound_alternate] = pushed_alternates;
+                Pushed { inbound_affected, outbound_affected, inbound_alternate, outbound_alternate }
+            }),
         }
     }
 }
@@ -231,5 +263,6 @@ pub(super) async fn exophones(
     ask: Ask,
 ) -> Result<Json<Vec<ExoPhone>>, Refusal> {
     let numbers = shared.desk.exophones(ask.who.account);
-    Ok(Json(numbers.into_iter().map(ExoPhone::from).collect()))
+    let shown = shared.manner.numbers();
+    Ok(Json(numbers.into_iter().map(|view| ExoPhone::new(view, &shown)).collect()))
 }

@@ -7,7 +7,9 @@ use axum::Extension;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::StatusCode;
 use http::request::Parts;
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::Offset;
 
 use super::Shared;
 use super::cursor::{self, Place};
@@ -17,8 +19,8 @@ use crate::web::access::Refusal;
 
 /// The most rows of one answer.
 pub(super) const MOST: usize = 1_000;
-/// Bytes of a parameter's value at most.
-const LONGEST: usize = 512;
+/// Characters of a parameter's value at most.
+pub(super) const LONGEST: usize = 512;
 /// Seconds that make the default of most ranges.
 pub(super) const DAY: i64 = 86_400;
 
@@ -115,8 +117,8 @@ fn check(parameter: &Parameter, value: &str) -> Result<(), Refusal> {
     let invalid = |expected: String| {
         bad("parameter_invalid", format!("The parameter {name} cannot be read.")).with_detail(expected)
     };
-    if value.len() > LONGEST || value.chars().any(char::is_control) {
-        return Err(invalid(format!("expected at most {LONGEST} bytes of plain text")));
+    if value.chars().count() > LONGEST || value.chars().any(char::is_control) {
+        return Err(invalid(format!("expected at most {LONGEST} characters, and none of control")));
     }
     match parameter.kind {
         Kind::Limit(_) => {
@@ -145,19 +147,22 @@ enum When {
     Day(i64),
 }
 
-/// The years that parameters may name: the store's times end in 2106.
+/// Years that are told apart. Those before and after them are their first second and the one after them: nothing is
+/// stored under such a time, so "since the year 1" and "until 9999" are everything.
 const YEARS: std::ops::RangeInclusive<i16> = 1970..=2099;
+/// 2100-01-01T00:00:00Z.
+const AFTER_THEM: i64 = 4_102_444_800;
 
 fn when(value: &str) -> Option<When> {
     if value.len() == 10 {
         let date: Date = value.parse().ok()?;
-        let midnight = date.to_datetime(jiff::civil::Time::midnight());
-        let seconds = jiff::tz::Offset::UTC.to_timestamp(midnight).ok()?.as_second();
-        return YEARS.contains(&date.year()).then_some(When::Day(seconds));
+        return Some(When::Day(seconds(date, Time::midnight(), Offset::UTC)?));
     }
     // In a query `+` stands for a blank unless it is written as %2B, which is forgotten often.
     let value = match value.rsplit_once(' ') {
-        Some((time, offset)) if time.contains('T') && offset.contains(':') => format!("{time}+{offset}"),
+        Some((time, offset)) if time.contains(['T', 't']) && offset.contains(':') => {
+            format!("{time}+{offset}")
+        }
         _ => value.to_owned(),
     };
     let b = value.as_bytes();
@@ -167,9 +172,19 @@ fn when(value: &str) -> Option<When> {
     if !shape || value.contains('[') {
         return None;
     }
-    let instant: jiff::Timestamp = value.parse().ok()?;
-    let year = jiff::tz::Offset::UTC.to_datetime(instant).year();
-    YEARS.contains(&year).then_some(When::Instant(Timestamp(instant.as_second())))
+    let pieces = Pieces::parse(&value).ok()?;
+    Some(When::Instant(Timestamp(seconds(pieces.date(), pieces.time()?, pieces.to_numeric_offset()?)?)))
+}
+
+/// Seconds between the epoch and a time of day.
+fn seconds(date: Date, time: Time, offset: Offset) -> Option<i64> {
+    if date.year() < *YEARS.start() {
+        return Some(0);
+    }
+    if date.year() > *YEARS.end() {
+        return Some(AFTER_THEM);
+    }
+    Some(offset.to_timestamp(date.to_datetime(time)).ok()?.as_second().max(0))
 }
 
 impl When {
@@ -289,9 +304,25 @@ mod tests {
             "2026-03-02T13:20:00.000Z",
             "2026-03-02T18:50:00+05:30",
             "2026-03-02T18:50:00 05:30",
+            "2026-03-02t13:20:00z",
         ] {
             assert_eq!(at(same), second, "{same}");
         }
+    }
+
+    #[test]
+    fn times_long_ago_and_far_ahead_are_before_and_after_everything() {
+        for early in ["0000-01-01", "0421-05-20", "1969-12-31"] {
+            assert_eq!(at(early), at("1970-01-01"), "{early}");
+        }
+        for early in ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "1970-01-01T00:00:00+05:30"] {
+            assert_eq!(at(early), Some((0, 1)), "{early}");
+        }
+        for late in ["2100-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-23:59"] {
+            assert_eq!(at(late), Some((AFTER_THEM, AFTER_THEM + 1)), "{late}");
+        }
+        assert_eq!(at("9999-12-31"), at("2100-01-01"));
+        assert!(at("2099-12-31").unwrap().1 < AFTER_THEM);
     }
 
     #[test]
@@ -307,8 +338,9 @@ mod tests {
             "2026-03-02T13:20:00",
             "2026-03-02 13:20:00Z",
             "2026-03-02T25:00:00Z",
-            "0000-01-01",
-            "9999-12-31",
+            "9999-12-32",
+            "0001-13-01T00:00:00Z",
+            "2026-02-29T00:00:00Z",
             "-2026-03-02",
             "+002026-03-02T13:20:00Z",
             "2026-03-02T13:20:00+05:30[Asia/Kolkata]",

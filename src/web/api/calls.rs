@@ -1,16 +1,15 @@
 //! Calls: a list with filters, one call, one asked for anew, sums by hour or day.
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::State;
+use serde_json::{Value, json};
 
 use super::Shared;
 use super::ask::{Ask, DAY, bad, unknown_call};
 use super::desk::{CallFilter, CallsWanted, Who};
 use super::figures::{money, ratio};
 use super::numbers::Numbers;
-use super::schema::{Object, Time};
+use super::schema::{Counts, Schema, Time};
 use crate::model::series::COUNTED_STATUSES;
 use crate::model::{
     Awaited, CallRecord, Direction, HourTotals, Outcome, SettledKind, Status, Timestamp, WallTime,
@@ -122,6 +121,30 @@ answer! {
     }
 }
 
+/// A call, and which version of Exotel's API told of it.
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Refreshed {
+    #[serde(flatten)]
+    call: Call,
+    api_version: &'static str,
+}
+
+impl Schema for Refreshed {
+    fn schema() -> Value {
+        let mut schema = Call::schema();
+        schema["properties"]["apiVersion"] = json!({
+            "type": "string",
+            "enum": ["v1", "v2", "v3"],
+            "description": "Version of Exotel's API that answered.",
+        });
+        if let Some(required) = schema["required"].as_array_mut() {
+            required.push("apiVersion".into());
+        }
+        schema
+    }
+}
+
 answer! {
     /// Calls, newest first.
     Page {
@@ -142,11 +165,11 @@ answer! {
         /// Answered of all calls, from 0 to 1; null of none.
         answer_ratio: Option<f64>,
         /// Calls by status.
-        statuses: Object,
+        statuses: Counts,
         /// Calls by outcome.
-        outcomes: Object,
+        outcomes: Counts,
         /// Calls by direction.
-        directions: Object,
+        directions: Counts,
         /// Call seconds.
         seconds: i64,
         /// Conversation seconds.
@@ -291,9 +314,10 @@ pub(super) async fn one(State(shared): State<Shared>, ask: Ask) -> Result<Json<C
 }
 
 /// One call, asked for at Exotel first.
-pub(super) async fn refresh(State(shared): State<Shared>, ask: Ask) -> Result<Json<Call>, Refusal> {
-    let record = shared.desk.refresh(ask.who.account, ask.sid()?).await?.ok_or_else(unknown_call)?;
-    Ok(Json(Call::new(record, &ask.who, &shared.manner.numbers())))
+pub(super) async fn refresh(State(shared): State<Shared>, ask: Ask) -> Result<Json<Refreshed>, Refusal> {
+    let refreshed = shared.desk.refresh(ask.who.account, ask.sid()?).await?.ok_or_else(unknown_call)?;
+    let call = Call::new(refreshed.record, &ask.who, &shared.manner.numbers());
+    Ok(Json(Refreshed { call, api_version: refreshed.api_version }))
 }
 
 /// Calls by hour or day.
@@ -314,12 +338,11 @@ pub(super) async fn stats(State(shared): State<Shared>, ask: Ask) -> Result<Json
     };
     let (first, last) = (unit(clamp(begun)), clamp(seconds[1].saturating_add(3599).div_euclid(3600)));
     let rows = shared.desk.hours(ask.who.account, (first, last)).await?;
-    let mut buckets: BTreeMap<u32, Vec<(Direction, HourTotals)>> = BTreeMap::new();
-    for (hour, direction, totals) in rows {
-        buckets.entry(unit(hour)).or_default().push((direction, totals));
-    }
-    let start = |hour: u32| WallTime(i64::from(hour) * 3600).to_timestamp(ask.who.offset);
-    let buckets = buckets.into_iter().map(|(hour, rows)| bucket(Time(start(hour)), &rows));
+    let start = |hour: u32| Time(WallTime(i64::from(hour) * 3600).to_timestamp(ask.who.offset));
+    // They come in order of time.
+    let buckets = rows
+        .chunk_by(|(a, ..), (b, ..)| unit(*a) == unit(*b))
+        .map(|rows| bucket(start(unit(rows[0].0)), rows));
     Ok(Json(Stats {
         by,
         utc_offset: ask.who.offset.to_string(),
@@ -328,26 +351,23 @@ pub(super) async fn stats(State(shared): State<Shared>, ask: Ask) -> Result<Json
     }))
 }
 
-fn bucket(start: Time, rows: &[(Direction, HourTotals)]) -> Bucket {
+fn bucket(start: Time, rows: &[(u32, Direction, HourTotals)]) -> Bucket {
     let mut all = HourTotals::default();
-    let mut directions: BTreeMap<&str, i64> = BTreeMap::new();
-    for (direction, totals) in rows {
+    let mut directions = [0; Direction::ALL.len()];
+    for (_, direction, totals) in rows {
         all.apply(totals, 1);
-        *directions.entry(direction.as_str()).or_default() += totals.calls();
+        let place = Direction::ALL.iter().position(|one| one == direction);
+        directions[place.expect("every direction is among all")] += totals.calls();
     }
     let positive = |n: i64| u64::try_from(n).unwrap_or(0);
-    let named = |words: Vec<&str>, counts: &[i64]| -> Object {
-        let pairs = words.into_iter().zip(counts).filter(|(_, n)| **n != 0);
-        pairs.map(|(word, n)| (word.to_owned(), positive(*n).into())).collect()
-    };
     let answered = all.outcomes[usize::from(Outcome::Answered.code())];
     Bucket {
         start,
         calls: positive(all.calls()),
         answer_ratio: ratio(positive(answered), positive(all.calls())),
-        statuses: named(COUNTED_STATUSES.iter().map(|status| status.as_str()).collect(), &all.statuses),
-        outcomes: named(outcomes(), &all.outcomes),
-        directions: directions.into_iter().map(|(word, n)| (word.to_owned(), positive(n).into())).collect(),
+        statuses: Counts::of(COUNTED_STATUSES.iter().map(|status| status.as_str()), &all.statuses),
+        outcomes: Counts::of(Outcome::ALL.iter().map(|outcome| outcome.as_str()), &all.outcomes),
+        directions: Counts::of(Direction::ALL.iter().map(|direction| direction.as_str()), &directions),
         seconds: all.seconds,
         conversation_seconds: all.conversation,
         cost: money(all.cost),

@@ -64,8 +64,9 @@ pub trait Desk: Send + Sync {
     /// One call.
     fn call(&self, account: AccountId, sid: Sid) -> Reply<'_, Option<CallRecord>>;
 
-    /// Asks Exotel for one call, stores what it says, and gives what is known then.
-    fn refresh(&self, account: AccountId, sid: Sid) -> Reply<'_, Option<CallRecord>>;
+    /// Asks Exotel for one call, stores what it says, and gives what is known then; none where that is older
+    /// than what is kept.
+    fn refresh(&self, account: AccountId, sid: Sid) -> Reply<'_, Option<Refreshed>>;
 
     /// Roll-ups of the hours `[from, to)` of Exotel's wall clock.
     fn hours(&self, account: AccountId, range: (u32, u32)) -> Reply<'_, Vec<(u32, Direction, HourTotals)>>;
@@ -150,6 +151,15 @@ pub struct CallsFound {
     pub next: Option<(WallTime, Sid)>,
 }
 
+/// A call that Exotel was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refreshed {
+    /// What is known of it now.
+    pub record: CallRecord,
+    /// Version of Exotel's API that answered: `v1`, `v2`, `v3`.
+    pub api_version: &'static str,
+}
+
 /// A number and its health.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExoPhoneView {
@@ -165,6 +175,19 @@ pub struct ExoPhoneView {
     pub polled: Option<(NumberHealth, bool)>,
     /// Whether the heartbeat in force names it as affected: inbound, outbound. None without one.
     pub pushed: [Option<bool>; 2],
+    /// What that poll names to use instead: inbound, outbound.
+    pub polled_alternates: [Option<AlternateView>; 2],
+    /// What that heartbeat names to use instead.
+    pub pushed_alternates: [Option<AlternateView>; 2],
+}
+
+/// A number that Exotel names to use instead of one that is out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlternateView {
+    /// As Exotel names it: a number or a sid.
+    pub named: String,
+    /// Alias, else the number, if it is one of the account's.
+    pub label: Option<String>,
 }
 
 /// An account at work.

@@ -3,12 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use serde_json::json;
 
 use super::Shared;
 use super::ask::{Ask, DAY, MOST};
 use super::figures::percent;
-use super::schema::{Object, Time};
+use super::schema::Time;
 use crate::model::Timestamp;
 use crate::model::health::{CheckCounts, CheckSource, HealthCheck, Verdict};
 use crate::web::access::Refusal;
@@ -19,6 +18,18 @@ const ALWAYS: (Timestamp, Timestamp) = (Timestamp(0), Timestamp(i64::MAX));
 /// Words of `source`.
 pub(super) fn sources() -> Vec<&'static str> {
     vec!["poll", "push"]
+}
+
+answer! {
+    /// What a check rests on.
+    Raw {
+        /// poll or push.
+        source: &'static str,
+        /// Numbers with their states that the verdict rests on; of a push those that it names.
+        numbers: u64,
+        /// Why it failed or knows only a part; null if it did not.
+        error: Option<String>,
+    }
 }
 
 answer! {
@@ -35,7 +46,7 @@ answer! {
         /// Sids of the ExoPhones that cannot call; null where that is not known.
         outgoing_affected: Option<Vec<String>>,
         /// Where it comes from, the numbers it rests on, and why it failed, if it did.
-        raw_data: Object,
+        raw_data: Raw,
         /// When it was stored.
         created_at: Time,
     }
@@ -43,18 +54,17 @@ answer! {
 
 impl From<HealthCheck> for Check {
     fn from(check: HealthCheck) -> Self {
-        let raw = json!({
-            "source": match check.source { CheckSource::Poll => "poll", CheckSource::Push => "push" },
-            "numbers": check.numbers,
-            "error": check.error,
-        });
+        let source = match check.source {
+            CheckSource::Poll => "poll",
+            CheckSource::Push => "push",
+        };
         Self {
             id: check.id,
             timestamp: Time(check.at),
             status_type: check.verdict.as_str(),
             incoming_affected: check.incoming,
             outgoing_affected: check.outgoing,
-            raw_data: raw.as_object().cloned().unwrap_or_default(),
+            raw_data: Raw { source, numbers: u64::from(check.numbers), error: check.error },
             created_at: Time(check.stored),
         }
     }

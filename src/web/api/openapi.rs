@@ -3,12 +3,15 @@
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::ask::{Kind, MOST, Parameter};
+use super::ask::{Kind, LONGEST, MOST, Parameter};
 use super::routes::{self, Route};
 use crate::metrics::BuildInfo;
 
 /// Refusals that every route has.
 const REFUSALS: [u16; 5] = [400, 401, 403, 404, 503];
+
+/// Texts without control characters.
+const NO_CONTROL: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$";
 
 /// The document.
 pub(super) fn document() -> Value {
@@ -111,11 +114,13 @@ fn meaning(status: u16) -> &'static str {
 
 fn parameter(parameter: &Parameter) -> Value {
     let schema = match parameter.kind {
-        Kind::Account | Kind::Text | Kind::Cursor => json!({"type": "string", "maxLength": 512}),
+        Kind::Account | Kind::Text | Kind::Cursor => {
+            json!({"type": "string", "maxLength": LONGEST, "pattern": NO_CONTROL})
+        }
         Kind::Limit(default) => json!({"type": "integer", "minimum": 1, "maximum": MOST, "default": default}),
         Kind::When => json!({
             "type": "string",
-            "anyOf": [{"format": "date-time"}, {"format": "date"}],
+            "anyOf": [{"format": "date-time"}, {"format": "date"}, {"const": ""}],
             "examples": ["2026-03-02T13:20:00Z", "2026-03-02"],
         }),
         Kind::Word(words) => json!({"type": "string", "enum": words()}),
@@ -124,6 +129,7 @@ fn parameter(parameter: &Parameter) -> Value {
         "name": parameter.name,
         "in": "query",
         "required": false,
+        "allowEmptyValue": true,
         "description": parameter.about,
         "schema": schema,
     })

@@ -153,7 +153,7 @@ pub(super) fn all() -> Vec<Route> {
             BY,
         ], get(calls::stats)),
         Route { refusals: &[404], ..read::<Call>("/api/monitoring/calls/{sid}", "call", "One call.", &[ACCOUNT], get(calls::one)) },
-        Route { refusals: &[404, 422, 429], status: StatusCode::OK, ..act::<Call>("/api/monitoring/calls/{sid}/refresh", "callRefresh", "Asks Exotel for one call, stores what it says, and shows it.", &[], post(calls::refresh)) },
+        Route { refusals: &[404, 422, 429], status: StatusCode::OK, ..act::<calls::Refreshed>("/api/monitoring/calls/{sid}/refresh", "callRefresh", "Asks Exotel for one call (v1 with legs, else v2, else v3), stores what it says, and shows it.", &[], post(calls::refresh)) },
         read::<webhooks::Stats>("/api/monitoring/webhooks/stats", "webhookStats", "What came by webhook.", &[ACCOUNT], get(webhooks::stats)),
         read::<calls::Page>("/api/monitoring/webhooks/missed", "webhooksMissed", "Calls whose callback did not come in time, the last created first.", &[ACCOUNT, LIMIT_100, CURSOR], get(webhooks::missed)),
         read::<Vec<SetAside>>("/api/monitoring/rows/set-aside", "rowsSetAside", "Rows that could not be read, newest first.", &[ACCOUNT, LIMIT_100], get(rows::set_aside)),

@@ -27,8 +27,23 @@ impl Time {
     }
 }
 
-/// An object whose keys are not fixed.
-pub(super) type Object = Map<String, Value>;
+/// Counts by word, for an object whose keys are not fixed: one of many thousand buckets must cost no tree of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts(pub(super) Vec<(&'static str, u64)>);
+
+impl Serialize for Counts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
+    }
+}
+
+impl Counts {
+    /// The counts in the order of their words, those of 0 left out.
+    pub(super) fn of(words: impl IntoIterator<Item = &'static str>, counts: &[i64]) -> Self {
+        let pairs = words.into_iter().zip(counts).filter(|(_, n)| **n != 0);
+        Self(pairs.map(|(word, n)| (word, u64::try_from(*n).unwrap_or(0))).collect())
+    }
+}
 
 macro_rules! plain {
     ($($type:ty => $schema:tt),+ $(,)?) => {
@@ -46,7 +61,7 @@ plain! {
     String => {"type": "string"},
     &'static str => {"type": "string"},
     Time => {"type": "string", "format": "date-time"},
-    Object => {"type": "object"},
+    Counts => {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
 }
 
 impl<T: Schema> Schema for Option<T> {

@@ -170,7 +170,7 @@ impl Desk for Canned {
     }
 
     fn exophones(&self, _: AccountId) -> Vec<ExoPhoneView> {
-        let side = Some(Connectivity { state: State::Outage, checked: None });
+        let side = Some(Connectivity::of(State::Outage));
         let health = NumberHealth {
             reachability: Reachability { inbound: side, outbound: None },
             answered: NOW,
@@ -190,6 +190,14 @@ impl Desk for Canned {
             paging: true,
             polled: Some((health, true)),
             pushed: [Some(true), None],
+            polled_alternates: [
+                Some(AlternateView { named: "+918000000022".to_owned(), label: Some("support".to_owned()) }),
+                None,
+            ],
+            pushed_alternates: [
+                Some(AlternateView { named: "+919900000001".to_owned(), label: None }),
+                Some(AlternateView { named: "6071f8".to_owned(), label: None }),
+            ],
         }]
     }
 
@@ -206,8 +214,11 @@ impl Desk for Canned {
         ready((sid.as_str() == "known").then(|| call("known")))
     }
 
-    fn refresh(&self, account: AccountId, sid: Sid) -> Reply<'_, Option<CallRecord>> {
-        self.call(account, sid)
+    fn refresh(&self, account: AccountId, sid: Sid) -> Reply<'_, Option<Refreshed>> {
+        Box::pin(async move {
+            let record = self.call(account, sid).await?;
+            Ok(record.map(|record| Refreshed { record, api_version: "v2" }))
+        })
     }
 
     fn hours(&self, _: AccountId, (from, _): (u32, u32)) -> Reply<'_, Vec<(u32, Direction, HourTotals)>> {
@@ -525,6 +536,28 @@ async fn no_number_of_a_customer_is_shown_unless_the_configuration_says_plain() 
         (&json!(1.25), &json!(42), &json!(false))
     );
     assert_eq!(call["created"], "2026-03-02T07:50:00Z", "Exotel's clock is ahead of UTC");
+}
+
+#[tokio::test]
+async fn a_number_to_use_instead_is_shown_if_it_is_one_of_the_accounts_and_else_as_any_number() {
+    let uri = "/api/monitoring/exophones";
+    let (_, body) = ask(Method::GET, uri, Role::Manager, Numbers::Masked).await;
+    let (poll, push) = (&body[0]["poll"], &body[0]["push"]);
+    assert_eq!(poll["inbound"]["alternate"], json!({"name": "+918000000022", "label": "support"}));
+    assert_eq!(poll["outbound"]["alternate"], Value::Null);
+    assert_eq!(push["inboundAlternate"], json!({"name": "+********0001", "label": null}));
+    assert_eq!(push["outboundAlternate"], json!({"name": "6071f8", "label": null}));
+    let (_, body) = ask(Method::GET, uri, Role::Manager, Numbers::Plain).await;
+    assert_eq!(body[0]["push"]["inboundAlternate"]["name"], "+919900000001");
+}
+
+#[tokio::test]
+async fn a_refreshed_call_says_which_version_answered() {
+    let (status, body) =
+        ask(Method::POST, "/api/monitoring/calls/known/refresh", Role::Admin, Numbers::Masked).await;
+    assert_eq!((status, &body["apiVersion"], &body["sid"]), (StatusCode::OK, &json!("v2"), &json!("known")));
+    let (_, body) = ask(Method::GET, "/api/monitoring/calls/known", Role::Admin, Numbers::Masked).await;
+    assert_eq!(body.get("apiVersion"), None);
 }
 
 #[tokio::test]

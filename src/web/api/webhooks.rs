@@ -7,7 +7,7 @@ use super::Shared;
 use super::ask::Ask;
 use super::calls::{Call, Page};
 use super::figures::percent;
-use super::schema::{Object, Time};
+use super::schema::{Counts, Time};
 use crate::web::access::Refusal;
 
 answer! {
@@ -20,7 +20,7 @@ answer! {
         /// When one last came that was new, to the minute.
         last_received: Option<Time>,
         /// Requests by outcome, since the program was started.
-        requests: Object,
+        requests: Counts,
     }
 }
 
@@ -49,7 +49,7 @@ pub(super) async fn stats(State(shared): State<Shared>, ask: Ask) -> Result<Json
         kind: kind.kind,
         expected: kind.expected,
         last_received: kind.last_received.map(Time),
-        requests: kind.requests.into_iter().map(|(outcome, n)| (outcome.to_owned(), n.into())).collect(),
+        requests: Counts(kind.requests),
     });
     Ok(Json(Stats {
         enabled: seen.enabled,

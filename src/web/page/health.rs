@@ -4,7 +4,7 @@ use super::Page;
 use super::text::{At, Escaped, ago, duration};
 use crate::model::Timestamp;
 use crate::model::health::{State, Verdict};
-use crate::web::status::{AccountStatus, NumberStatus};
+use crate::web::status::{AccountStatus, Instead, NumberStatus};
 
 /// Numbers shown at once, those with an outage first; the rest can be opened.
 const MOST_SHOWN: usize = 30;
@@ -114,12 +114,14 @@ fn table(page: &mut Page, id: &str, numbers: &[&NumberStatus], account: &Account
             Escaped(&number.label)
         ));
         let sides = number.poll.into_iter().zip(number.push);
-        for ((polled, pushed), way) in sides.zip(["incoming", "outgoing"]) {
+        for (((polled, pushed), instead), way) in sides.zip(&number.instead).zip(["incoming", "outgoing"]) {
             page.put(format_args!("<td role=\"cell\" data-way=\"{way}\"><div class=\"sides\"><div>"));
             by_poll(page, polled, account, now);
             page.text("</div><div>");
             by_push(page, pushed);
-            page.text("</div></div></td>");
+            page.text("</div></div>");
+            to_use(page, instead.as_ref());
+            page.text("</td>");
         }
         page.text("</tr>\n");
     }
@@ -142,6 +144,20 @@ fn by_poll(page: &mut Page, polled: Option<(State, Timestamp)>, account: &Accoun
         At { time: since, now, offset: account.utc_offset },
         ago(now, since)
     ));
+}
+
+/// What to use meanwhile, as Exotel suggests.
+fn to_use(page: &mut Page, instead: Option<&Instead>) {
+    match instead {
+        None => {}
+        Some(Instead::Number(label)) => page.put(format_args!(
+            "<small class=\"instead\">Exotel suggests {} meanwhile</small>",
+            Escaped(label)
+        )),
+        Some(Instead::NotListed) => {
+            page.text("<small class=\"instead\">Exotel suggests a number that is not on the list</small>");
+        }
+    }
 }
 
 fn by_push(page: &mut Page, affected: Option<bool>) {

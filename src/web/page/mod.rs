@@ -55,7 +55,7 @@ impl Page {
              <a class=\"brand\" href=\"./\">{LOGO}<span>exotel-exporter</span></a>\
              <span class=\"version\">{version}</span>\n<nav aria-label=\"Pages\">\
              <a href=\"{}\">Metrics</a> <a href=\"docs\">Docs</a> \
-             <a href=\"api/openapi.json\">API description</a> \
+             <a href=\"api/openapi.json\">API</a> \
              <a href=\"-/healthy\">Health</a> <a href=\"-/ready\">Readiness</a></nav>\n</header>\n\
              <main id=\"content\">\n",
             Escaped(links.telemetry_path.trim_start_matches('/')),
@@ -297,6 +297,8 @@ mod tests {
         ] {
             assert!(ill.contains(part), "{part}\nnot in\n{ill}");
         }
+        assert!(ill.contains("<small class=\"instead\">Exotel suggests sales meanwhile</small>"), "{ill}");
+        assert_eq!(page.matches("Exotel suggests a number that is not on the list").count(), 1, "no number");
         assert!(page.contains("Heartbeat <span class=\"state waiting\">Warning</span> since"));
         let mut silent = sample::snapshot();
         silent.accounts[0].health.heartbeat = None;

@@ -2,6 +2,8 @@
 "use strict";
 (() => {
   const every = 10000;
+  // Whole, so without user and password: where these stand in its own address, a page may not fetch relative to itself.
+  const page = location.origin + location.pathname;
   const control = document.createElement("button");
   const place = document.getElementById("live");
   const notice = document.createElement("span");
@@ -48,7 +50,7 @@
     if (paused || asking || document.hidden || selecting()) return;
     asking = true;
     try {
-      const answer = await fetch("./", { cache: "no-store", signal: AbortSignal.timeout(every) });
+      const answer = await fetch(page, { cache: "no-store", signal: AbortSignal.timeout(every) });
       if (!answer.ok) throw new Error(String(answer.status));
       show(new DOMParser().parseFromString(await answer.text(), "text/html"));
       answered = new Date();

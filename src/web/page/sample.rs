@@ -156,5 +156,10 @@ fn number(label: &str, inbound: State, push: Option<bool>) -> NumberStatus {
         label: label.to_owned(),
         poll: [Some((inbound, NOW.plus(-440))), Some((State::Active, NOW.plus(-90_000)))],
         push: [push, push.map(|_| false)],
+        instead: match inbound {
+            State::Outage => [Some(Instead::Number("sales".to_owned())), None],
+            State::Partial => [Some(Instead::NotListed), None],
+            _ => [None, None],
+        },
     }
 }

@@ -4,6 +4,7 @@ mod activation;
 mod certificates;
 mod curl;
 mod doors;
+mod page;
 mod slow;
 mod tls;
 mod tokens;

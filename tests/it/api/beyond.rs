@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{Client, has, setup};
+use crate::support::agent::{Setup, account};
 use crate::support::fake::Fake;
+use crate::support::simulator::Simulator;
 use crate::support::{http, secs};
 
 #[test]
@@ -95,6 +97,35 @@ fn accounts_and_numbers_show_budgets_errors_and_health() {
     }
     let stats = client.get("webhooks/stats");
     assert_eq!((&stats["enabled"], &stats["loss"]), (&json!(false), &Value::Null));
+}
+
+#[test]
+fn while_a_number_is_out_the_one_to_use_instead_is_named_to_programs_and_on_the_page() {
+    let mut exotel = Simulator::planned("outage", 5);
+    let setup = Setup::new(&[account("acme", &exotel.base)])
+        .with("api", json!({"jwt_secret": super::SECRET}))
+        .with("sync.enabled", false);
+    exotel.start();
+    exotel.tell("outages", &json!({"exophone": 0, "state": "major_outage"}));
+    let client = Client { agent: setup.start(), token: super::token(&setup, "manager") };
+    let numbers = client.until("exophones", "the outage", |numbers| {
+        let alternate = |way: &str| numbers[0]["poll"][way]["alternate"].is_object();
+        alternate("inbound") && alternate("outbound")
+    });
+    let labels: Vec<&Value> = numbers.as_array().unwrap().iter().map(|number| &number["label"]).collect();
+    for way in ["inbound", "outbound"] {
+        let alternate = &numbers[0]["poll"][way]["alternate"];
+        assert!(labels[1..].contains(&&alternate["label"]), "{way}, text or object: {numbers}");
+        assert_eq!(alternate["name"], alternate["label"], "{way}");
+    }
+    let page = http::get(&format!("{}/", client.agent.base)).unwrap().text();
+    let named = numbers[0]["poll"]["inbound"]["alternate"]["label"].as_str().unwrap();
+    assert!(page.contains(&format!("Exotel suggests {named} meanwhile")), "{page}");
+    exotel.tell("end-outages", &Value::Null);
+    client.until("exophones", "the end of the outage", |numbers| {
+        numbers[0]["poll"]["inbound"]["state"] == "active"
+            && numbers[0]["poll"]["inbound"]["alternate"].is_null()
+    });
 }
 
 #[test]

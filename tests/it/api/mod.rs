@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod beyond;
+mod fuzz;
 mod old_routes;
+mod refresh;
 
 use serde_json::{Value, json};
 

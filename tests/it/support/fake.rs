@@ -56,6 +56,7 @@ struct Inner {
     health: Health,
     balance: Balance,
     single_calls: bool,
+    said: HashMap<String, (u16, Value)>,
 }
 
 /// What is said of the account's balance.
@@ -100,6 +101,7 @@ impl Fake {
             .route("/v2_beta/Accounts/{sid}/IncomingPhoneNumbers", get(exophones))
             .route("/v2/accounts/{sid}/incoming-phone-numbers/{number}", get(exophone))
             .route("/v1/Accounts/{sid}/Balance.json", get(balance))
+            .fallback(other)
             .with_state(Arc::clone(&inner));
         Self { base: http::serve(router), inner }
     }
@@ -119,6 +121,11 @@ impl Fake {
     /// From now on single calls are answered for too, without leg details; 404 before.
     pub(crate) fn answer_single_calls(&self) {
         self.lock().single_calls = true;
+    }
+
+    /// From now on a GET of this path, which is none of those below, is answered with this.
+    pub(crate) fn say(&self, path: &str, status: u16, body: Value) {
+        self.lock().said.insert(path.to_owned(), (status, body));
     }
 
     /// Adds a row as it is.
@@ -260,6 +267,15 @@ async fn one(State(inner): State<Arc<Mutex<Inner>>>, Path((_, call)): Path<(Stri
             (StatusCode::NOT_FOUND, axum::Json(json!({"RestException": {"Status": 404, "Message": "none"}})))
                 .into_response()
         }
+    }
+}
+
+async fn other(State(inner): State<Arc<Mutex<Inner>>>, uri: axum::http::Uri) -> Response {
+    match inner.lock().expect("an unbroken fake").said.get(uri.path()) {
+        Some((status, body)) => {
+            (StatusCode::from_u16(*status).expect("a status"), axum::Json(body.clone())).into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod alerting;
+pub(crate) mod browser;
 pub(crate) mod exposition;
 pub(crate) mod fake;
 pub(crate) mod http;

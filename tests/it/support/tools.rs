@@ -47,6 +47,16 @@ pub(crate) fn python() -> PathBuf {
     python
 }
 
+/// schemathesis, or why it is not here.
+pub(crate) fn schemathesis() -> Result<PathBuf, String> {
+    let program = folder().join("schemathesis/bin/schemathesis");
+    if folder().join("schemathesis/requirements.installed").is_file() && program.is_file() {
+        return Ok(program);
+    }
+    let reason = std::fs::read_to_string(folder().join("schemathesis.skipped"));
+    Err(reason.map_or_else(|_| "run tests/install to try it".to_owned(), |reason| reason.trim().to_owned()))
+}
+
 /// Debian's node exporter.
 pub(crate) fn node_exporter() -> PathBuf {
     let program = folder().join("node-exporter/usr/bin/prometheus-node-exporter");

@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::Timestamp;
 use crate::model::callback::{Heartbeat, HeartbeatStatus, SmsReport, SmsStatus};
+use crate::model::health::Alternate;
 
 fn sms(content_type: &str, body: &str) -> SmsReport {
     match posted(Kind::Sms, content_type, body.as_bytes()) {
@@ -166,4 +167,69 @@ fn data_of_any_depth_is_skipped() {
         "]".repeat(1_000_000)
     );
     assert_eq!(beat(&deep).status, HeartbeatStatus::Ok);
+}
+
+/// The numbers that a heartbeat names to use instead, as text.
+fn instead(heartbeat: &Heartbeat) -> Vec<(&str, [Option<&str>; 2])> {
+    heartbeat
+        .alternates
+        .iter()
+        .map(|(sid, both)| (sid.as_str(), both.each_ref().map(|one| one.as_ref().map(Alternate::as_str))))
+        .collect()
+}
+
+#[test]
+fn numbers_to_use_instead_are_read_of_the_data_of_those_that_are_affected() {
+    let sid = "5f60718293a4b5c6d7e8f10203040506";
+    let sample = fixture!("heartbeat-warning-connectivity.json");
+    let named = beat(sample);
+    assert_eq!(instead(&named), [(sid, [Some("+918000000022"), None])]);
+    let bare = r#"{"timestamp": "2026-03-02T13:25:00Z", "status_type": "CRITICAL",
+        "incoming_affected": ["b", "a"], "outgoing_affected": ["a"], "data": {
+        "b": {"incoming_call": {"alternate_exophone": {"sid": "c", "phone_number": "+918000000033"}}},
+        "a": {"outgoing_call": {"alternate_exophone": "c"}, "incoming_call": {"alternate_exophone": null}},
+        "stranger": {"incoming_call": {"alternate_exophone": "+918000000044"}}}}"#;
+    let two = beat(bare);
+    assert_eq!(instead(&two), [("a", [None, Some("c")]), ("b", [Some("+918000000033"), None])]);
+    for fixture in [
+        fixture!("heartbeat-ok.json"),
+        fixture!("heartbeat-warning.json"),
+        fixture!("heartbeat-warning-phone-number.json"),
+        fixture!("heartbeat-critical.json"),
+    ] {
+        assert_eq!(beat(fixture).alternates, [], "{fixture}");
+    }
+    // Another number of the same second is another heartbeat; the order of the data is none.
+    assert_ne!(named.content, beat(&sample.replace("000022", "000023")).content);
+    let turned = bare.replace("\"b\": {\"incoming", "\"z\": {}, \"b\": {\"incoming");
+    assert_eq!(two.content, beat(&turned).content);
+}
+
+#[test]
+fn nothing_in_the_data_can_spoil_a_heartbeat() {
+    let long =
+        format!(r#"{{"incoming_call": {{"alternate_exophone": "1", "x": "{}"}}}}"#, "x".repeat(17_000));
+    let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
+    for data in [
+        "null",
+        "7",
+        "[]",
+        "{}",
+        "[[]]",
+        "\"text\"",
+        r#"{"a": null}"#,
+        r#"{"a": 7}"#,
+        r#"{"a": []}"#,
+        r#"{"a": {"connectivity": 7, "incoming_call": {"alternate_exophone": []}}}"#,
+        r#"{"a": {"incoming_call": {"alternate_exophone": {"sid": {}}}}}"#,
+        &format!(r#"{{"a": {long}}}"#),
+        &format!(r#"{{"a": {deep}}}"#),
+    ] {
+        let body = format!(
+            r#"{{"timestamp": "2026-03-02T13:25:00Z", "status_type": "WARNING", "incoming_affected": ["a"],
+            "data": {data}}}"#
+        );
+        let heartbeat = beat(&body);
+        assert_eq!((heartbeat.incoming.as_slice(), &heartbeat.alternates), (&["a".to_owned()][..], &vec![]));
+    }
 }
