@@ -1,22 +1,27 @@
 //! Wiring: builds every part from the configuration, runs them, stops them. Only this file knows all.
 
-use std::future::Future;
+mod fleet;
+mod keeper;
+mod reload;
+mod signals;
+
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::sync::{Mutex, mpsc};
-use tokio::time::{Instant, sleep, timeout};
+use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::collector::calls::Wishes;
-use crate::collector::{Account, balance, calls, details, exophones, health, messages, tasks};
-use crate::config::{Config, Privacy, Sockets};
+use self::fleet::{Fleet, Parts};
+use self::keeper::Keeper;
+use crate::collector::{Account, Roster, Terms};
+use crate::config::{Config, Sockets};
 use crate::control::{self, Control};
 use crate::desk::Accounts;
-use crate::exotel::{Client, ClientOptions, Ledger, Transport};
+use crate::exotel::{Ledger, Transport};
 use crate::metrics::api::ApiMetrics;
 use crate::metrics::callbacks::Callbacks;
 use crate::metrics::calls::Calls;
@@ -24,16 +29,19 @@ use crate::metrics::health::Health;
 use crate::metrics::messages::Messages;
 use crate::metrics::sync::Sync;
 use crate::metrics::webhooks::WebhookMetrics;
-use crate::metrics::{BuildInfo, ExporterMetrics, Metrics};
+use crate::metrics::{BuildInfo, Metrics};
 use crate::model::Clock;
 use crate::picture;
 use crate::receive::Receiver;
 use crate::store::{self, Store};
-use crate::upkeep;
+use crate::upkeep::{Bounds, Upkeep};
 use crate::web::access::{Guard, Scheme, WebConfig};
-use crate::web::api::{self, Numbers};
+use crate::web::api::{self, Manner};
 use crate::web::webhooks::Webhooks;
 use crate::web::{self, Lifecycle, Listeners, Sites, Web};
+
+pub use self::reload::{Applied, Origin, Reloader};
+pub use self::signals::{Signals, Wish};
 
 /// Tasks that do not end within this time after the signal are left behind; what they had stored is stored.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -41,14 +49,14 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// The agent, built: store open, listeners bound, nothing running.
 #[derive(Debug)]
 pub struct App {
-    config: Config,
-    clock: Clock,
     metrics: Arc<Metrics>,
     store: Store,
-    accounts: Vec<(Arc<Account>, Wishes)>,
+    roster: Roster,
+    clock: Clock,
     listeners: Listeners,
     access: Option<WebConfig>,
     sites: Sites,
+    reloader: Reloader,
 }
 
 impl App {
@@ -62,84 +70,79 @@ impl App {
             Store::open(store::Options { path: config.store.path.clone(), metrics: metrics.store.clone() })?;
         let ledger = Ledger::beside_store(&config.store.path, &clock)
             .context("the file that keeps the request limit across restarts cannot be opened")?;
-        let requests = ApiMetrics::new(metrics.registry());
-        let mut accounts = Vec::with_capacity(config.accounts.len());
-        for settings in &config.accounts {
-            let row = store.account(&settings.sid, clock.now()).await?;
-            let phones = store.exophones(row.0).await?;
-            let known = store.known_health(row.0).await?;
-            let client = Client::new(ClientOptions {
-                account: settings,
-                retry: config.retry,
-                transport: transport.clone(),
-                ledger: ledger.clone(),
-                clock: clock.clone(),
-                metrics: requests.clone(),
-                auth_retry_interval: config.heartbeat.interval.min(config.sync.interval),
-            });
-            // One wish at a time: a second one finds a run under way anyway.
-            let (manual, wishes) = mpsc::channel(1);
-            let mut account = Account::new(
-                settings.clone(),
-                config.sync,
-                config.heartbeat,
-                config.limits.exophones,
-                row,
-                phones,
-                known,
-                client,
-                store.clone(),
-                clock.clone(),
-                manual,
-            );
-            account.missed_after = config.webhooks.missed_after;
-            metrics.exporter.add_account(&settings.name);
-            accounts.push((Arc::new(account), Arc::new(Mutex::new(wishes))));
-        }
-        let shown: Vec<Arc<Account>> = accounts.iter().map(|(account, _)| Arc::clone(account)).collect();
-        let view = picture::view(store.clone(), shown.clone());
+        let parts = Parts {
+            store: store.clone(),
+            ledger,
+            transport,
+            clock: clock.clone(),
+            requests: ApiMetrics::new(metrics.registry()),
+            exporter: metrics.exporter.clone(),
+        };
+        let roster = Roster::default();
+        let mut fleet = Fleet::new(parts, roster.clone());
+        let prepared = fleet.prepare(Terms::of(&config)).await?;
+        fleet.apply(prepared).await;
+        let view = picture::view(store.clone(), roster.clone());
         metrics.register_collector(Calls::new(Arc::clone(&view)));
         metrics.register_collector(Callbacks::new(Arc::clone(&view)));
         metrics.register_collector(Sync::new(Arc::clone(&view)));
         metrics.register_collector(Messages::new(Arc::clone(&view)));
         metrics.register_collector(Health::new(view));
-        let webhook_metrics = WebhookMetrics::register(metrics.registry());
-        let receiver = Receiver::new(shown.clone());
-        receiver.seed(&webhook_metrics, clock.now()).await?;
+        let webhooks = WebhookMetrics::register(metrics.registry());
+        let receiver = Receiver::new(roster.clone());
+        receiver.seed(&webhooks, clock.now());
         let metrics = Arc::new(metrics);
         metrics.exporter.config_applied(clock.now());
-        let webhooks = Webhooks {
+        let door = Webhooks {
             entrances: receiver.entrances(),
             allow_from: config.webhooks.allow_from.clone(),
             sink: receiver.sink(),
-            metrics: webhook_metrics.clone(),
+            metrics: webhooks.clone(),
             clock: clock.clone(),
         }
-        .router();
+        .door();
         let access = config.web.config_file.as_deref().map(WebConfig::load).transpose()?;
         let guard = Guard::new(&config.api).context("the key of the API")?;
-        let numbers = match config.privacy {
-            Privacy::Masked => Numbers::Masked,
-            Privacy::Plain => Numbers::Plain,
-            Privacy::Hashed => Numbers::hashed(&store.privacy_key().await?),
-        };
-        let desk = Accounts { accounts: shown.clone(), webhooks: webhook_metrics, clock: clock.clone() };
-        let api = api::router(&guard, Arc::new(desk), numbers, &config.api.cors_origins);
+        let manner = Manner::new(reload::numbers(&config, &store).await?, &config.api.cors_origins);
+        let desk = Accounts { roster: roster.clone(), webhooks: webhooks.clone(), clock: clock.clone() };
         let listeners = match config.web.sockets {
             Sockets::Own => Listeners::bind(&config.web.listen, &config.web.webhook_listen).await?,
             Sockets::Systemd => web::activated()?,
         };
+        let upkeep = Arc::new(Upkeep {
+            metrics: Arc::clone(&metrics),
+            store: store.clone(),
+            roster: roster.clone(),
+            bounds: ArcSwap::from_pointee(Bounds::of(&config)),
+            judged: std::sync::Mutex::default(),
+            clock: clock.clone(),
+        });
+        let (telemetry_path, enable_lifecycle) =
+            (config.web.telemetry_path.clone(), config.web.enable_lifecycle);
+        let reloader = Reloader::new(reload::Inner {
+            origin: OnceLock::new(),
+            state: Mutex::new(reload::State { config, fleet }),
+            receiver,
+            webhooks,
+            door: door.clone(),
+            guard: guard.clone(),
+            manner: manner.clone(),
+            upkeep,
+            exporter: metrics.exporter.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+        });
         let sites = Web {
             metrics: Arc::clone(&metrics),
-            status: picture::status(Arc::clone(&metrics), store.clone(), shown, clock.clone()),
-            telemetry_path: config.web.telemetry_path.clone(),
-            lifecycle: Lifecycle::Disabled,
+            status: picture::status(Arc::clone(&metrics), store.clone(), roster.clone(), clock.clone()),
+            telemetry_path,
+            lifecycle: if enable_lifecycle { lifecycle(reloader.clone()) } else { Lifecycle::Disabled },
             access: access.clone(),
-            api,
-            webhooks,
+            api: api::router(&guard, Arc::new(desk), &manner),
+            webhooks: door.router(),
         }
         .sites();
-        Ok(Self { config, clock, metrics, store, accounts, listeners, access, sites })
+        Ok(Self { metrics, store, roster, clock, listeners, access, sites, reloader })
     }
 
     /// Addresses that are listened on, with the port the system chose where 0 was asked for.
@@ -163,8 +166,19 @@ impl App {
     }
 
     /// The accounts at work, for whoever runs the agent inside another program.
-    pub fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
-        self.accounts.iter().map(|(account, _)| account)
+    pub fn accounts(&self) -> Vec<Arc<Account>> {
+        self.roster.accounts().to_vec()
+    }
+
+    /// The same, whatever a reload makes of them.
+    #[cfg(test)]
+    pub(crate) fn roster(&self) -> Roster {
+        self.roster.clone()
+    }
+
+    /// Applies the configuration anew, once it was told where to read it.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// The metrics, likewise.
@@ -174,119 +188,26 @@ impl App {
 
     /// Runs until `shutdown`; returns when the last write is done.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { config, clock, metrics, store, accounts, listeners, access, sites } = self;
-        let tracker = TaskTracker::new();
-        let keeper = Keeper { tracker: &tracker, shutdown: &shutdown, metrics: &metrics.exporter };
-        for (account, wishes) in &accounts {
-            keeper.keep("exophones", account, exophones::run);
-            if account.config.balance.enabled {
-                keeper.keep("balance", account, balance::run);
-            }
-            // Messages are known from callbacks alone.
-            if !account.config.webhook_secrets.is_empty() {
-                keeper.keep("messages", account, messages::run);
-            }
-            if config.heartbeat.enabled {
-                keeper.keep("health", account, health::run);
-            }
-            if config.sync.enabled {
-                let wishes = Arc::clone(wishes);
-                keeper.keep("sync", account, move |account, stop| {
-                    calls::run(account, Arc::clone(&wishes), stop)
-                });
-                keeper.keep("tasks", account, tasks::run);
-                keeper.keep("details", account, details::run);
-            }
-        }
-        let upkeep = Arc::new(upkeep::Upkeep {
-            metrics: Arc::clone(&metrics),
-            store: store.clone(),
-            accounts: accounts.iter().map(|(account, _)| Arc::clone(account)).collect(),
-            retention: config.store.retention,
-            runs: config.retention.sync_runs,
-            health_checks: config.retention.health_checks,
-            health_checks_raw: config.retention.health_checks_raw,
-            max_size: config.store.max_size,
-            clock: clock.clone(),
-        });
-        keeper.keep("upkeep", &upkeep, upkeep::run);
+        let Self { metrics, store, roster: _, clock, listeners, access, sites, reloader } = self;
+        let keeper = Keeper::new(shutdown.clone(), metrics.exporter.clone());
+        reloader.start(&keeper).await;
         keeper.keep("control", &Arc::new(Control::new(store.clone(), clock)), control::run);
-        tracker.close();
         metrics.exporter.set_ready();
         web::serve(listeners, sites, access, shutdown.clone()).await;
         // The listeners end only on shutdown; should they ever end otherwise, everything stops with them.
         shutdown.cancel();
         metrics.exporter.set_not_ready();
-        if timeout(PATIENCE, tracker.wait()).await.is_err() {
+        if timeout(PATIENCE, keeper.all_ended()).await.is_err() {
             tracing::warn!("some tasks did not stop in time and were left behind");
         }
         store.close().await;
     }
 }
 
-/// Starts background tasks, and starts them again when they stop.
-struct Keeper<'a> {
-    tracker: &'a TaskTracker,
-    shutdown: &'a CancellationToken,
-    metrics: &'a ExporterMetrics,
-}
-
-impl Keeper<'_> {
-    fn keep<S, F>(
-        &self,
-        name: &'static str,
-        subject: &Arc<S>,
-        task: impl Fn(Arc<S>, CancellationToken) -> F + Send + std::marker::Sync + 'static,
-    ) where
-        S: Send + std::marker::Sync + 'static,
-        F: Future<Output = ()> + Send + 'static,
-    {
-        self.metrics.add_task(name);
-        let (metrics, shutdown, subject) = (self.metrics.clone(), self.shutdown.clone(), Arc::clone(subject));
-        self.tracker.spawn(async move {
-            let mut wait = Duration::from_secs(1);
-            loop {
-                let began = Instant::now();
-                let ended = tokio::spawn(task(Arc::clone(&subject), shutdown.clone())).await;
-                if shutdown.is_cancelled() {
-                    return;
-                }
-                metrics.task_restarted(name);
-                tracing::error!(
-                    task = name,
-                    panicked = ended.is_err(),
-                    "a background task stopped and is started again"
-                );
-                if began.elapsed() > Duration::from_secs(60) {
-                    wait = Duration::from_secs(1);
-                }
-                tokio::select! {
-                    () = shutdown.cancelled() => return,
-                    () = sleep(wait) => {}
-                }
-                wait = (wait * 2).min(Duration::from_secs(30));
-            }
-        });
-    }
-}
-
-/// Resolves on SIGTERM or SIGINT; SIGHUP is answered in the log.
-///
-/// # Errors
-/// When the system does not let us listen for signals.
-pub async fn stop_signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            // Its default would end the program, and whoever sends it wants anything but that.
-            _ = hangup.recv() => {
-                tracing::warn!("SIGHUP: this version does not read its configuration again; a change needs a restart");
-            }
-        }
-    }
+/// `POST /-/reload`, for the web.
+fn lifecycle(reloader: Reloader) -> Lifecycle {
+    Lifecycle::Enabled(Arc::new(move || {
+        let reloader = reloader.clone();
+        Box::pin(async move { reloader.reload().await.map(|applied| applied.to_string()) })
+    }))
 }

@@ -11,14 +11,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::collector::health::NotChecked;
-use crate::collector::{Account, ManualRun};
+use crate::collector::{Account, ManualRun, Roster};
 use crate::exotel::Pool;
 use crate::metrics::webhooks::WebhookMetrics;
 use crate::model::callback::Kind;
 use crate::model::health::{Alternate, CheckCounts, CheckSource, HealthCheck, Verdict, Way};
 use crate::model::{
-    CallRecord, Clock, Direction, Family, HourTotals, Series, SetAside, Sid, SyncRun, Timestamp, WallTime,
-    last_ten_digits,
+    AccountId, CallRecord, Clock, Direction, Family, HourTotals, Series, SetAside, Sid, SyncRun, Timestamp,
+    WallTime, last_ten_digits,
 };
 use crate::picture;
 use crate::store::{self, Stretch};
@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The accounts at work.
 #[derive(Debug)]
 pub(crate) struct Accounts {
-    pub(crate) accounts: Vec<Arc<Account>>,
+    pub(crate) roster: Roster,
     pub(crate) webhooks: WebhookMetrics,
     pub(crate) clock: Clock,
 }
@@ -56,10 +56,11 @@ fn from_store(_: store::Error) -> Refusal {
 }
 
 impl Accounts {
-    /// The account of a number that [`Desk::account`] gave.
-    fn at(&self, index: usize) -> Result<Arc<Account>, Refusal> {
-        let account = self.accounts.get(index).cloned();
-        account.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "account_unknown", "There is no account."))
+    /// The account of a number that [`Desk::account`] gave; it may have left meanwhile.
+    fn at(&self, number: AccountId) -> Result<Arc<Account>, Refusal> {
+        self.roster
+            .account(number)
+            .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "account_unknown", "There is no account."))
     }
 }
 
@@ -68,12 +69,11 @@ impl Desk for Accounts {
         let is_wanted = |account: &Account| {
             wanted.is_none_or(|name| account.config.name == name || account.config.sid == name)
         };
-        let index = self.accounts.iter().position(|account| is_wanted(account))?;
-        let account = &self.accounts[index];
+        let account = self.roster.accounts().iter().find(|account| is_wanted(account)).cloned()?;
         let own: HashSet<u64> =
             account.status().exophones.iter().filter_map(|phone| last_ten_digits(&phone.number)).collect();
         Some(Who {
-            index,
+            account: account.id,
             sid: account.config.sid.clone(),
             offset: account.config.utc_offset,
             currency: account.config.currency.clone(),
@@ -82,7 +82,7 @@ impl Desk for Accounts {
     }
 
     fn accounts(&self) -> Vec<AccountView> {
-        self.accounts.iter().map(|account| account_view(account)).collect()
+        self.roster.accounts().iter().map(|account| account_view(account)).collect()
     }
 
     fn now(&self) -> Timestamp {
@@ -91,7 +91,7 @@ impl Desk for Accounts {
 
     fn checks(
         &self,
-        account: usize,
+        account: AccountId,
         source: CheckSource,
         range: (Timestamp, Timestamp),
         limit: usize,
@@ -102,14 +102,14 @@ impl Desk for Accounts {
         })
     }
 
-    fn check_counts(&self, account: usize, range: (Timestamp, Timestamp)) -> Reply<'_, CheckCounts> {
+    fn check_counts(&self, account: AccountId, range: (Timestamp, Timestamp)) -> Reply<'_, CheckCounts> {
         Box::pin(async move {
             let account = self.at(account)?;
             account.store.health_check_counts(account.id, CheckSource::Poll, range).await.map_err(from_store)
         })
     }
 
-    fn check_now(&self, account: usize) -> Reply<'_, Verdict> {
+    fn check_now(&self, account: AccountId) -> Reply<'_, Verdict> {
         Box::pin(async move {
             self.at(account)?.check_now().await.map_err(|error| match error {
                 NotChecked::Disabled => {
@@ -127,7 +127,7 @@ impl Desk for Accounts {
         })
     }
 
-    fn runs(&self, account: usize, limit: usize) -> Reply<'_, Vec<SyncRun>> {
+    fn runs(&self, account: AccountId, limit: usize) -> Reply<'_, Vec<SyncRun>> {
         Box::pin(async move {
             let account = self.at(account)?;
             let newest = account.status().newest_run.clone();
@@ -138,7 +138,7 @@ impl Desk for Accounts {
 
     fn runs_between(
         &self,
-        account: usize,
+        account: AccountId,
         range: (Timestamp, Timestamp),
         limit: usize,
     ) -> Reply<'_, RunsBetween> {
@@ -155,7 +155,7 @@ impl Desk for Accounts {
         })
     }
 
-    fn sync_now(&self, account: usize) -> Reply<'_, ()> {
+    fn sync_now(&self, account: AccountId) -> Reply<'_, ()> {
         Box::pin(async move {
             let account = self.at(account)?;
             let running = || conflict("sync_running", "A sync is under way already.");
@@ -165,7 +165,7 @@ impl Desk for Accounts {
                 );
             }
             let (wish, answer) = oneshot::channel();
-            account.manual.try_send(wish).map_err(|error| match error {
+            account.memory.manual.try_send(wish).map_err(|error| match error {
                 // Somebody else has just asked.
                 mpsc::error::TrySendError::Full(_) => running(),
                 mpsc::error::TrySendError::Closed(_) => {
@@ -183,18 +183,18 @@ impl Desk for Accounts {
         })
     }
 
-    fn exophones(&self, account: usize) -> Vec<ExoPhoneView> {
+    fn exophones(&self, account: AccountId) -> Vec<ExoPhoneView> {
         self.at(account).map_or_else(|_| Vec::new(), |account| exophone_views(&account))
     }
 
-    fn exophone_digits(&self, account: usize, name: &str) -> Option<u64> {
+    fn exophone_digits(&self, account: AccountId, name: &str) -> Option<u64> {
         let account = self.at(account).ok()?;
         let status = account.status();
         let labelled = status.exophones.iter().find(|phone| picture::label(&account, phone) == name);
         labelled.map_or_else(|| last_ten_digits(name), |phone| last_ten_digits(&phone.number))
     }
 
-    fn calls(&self, account: usize, wanted: CallsWanted) -> Reply<'_, CallsFound> {
+    fn calls(&self, account: AccountId, wanted: CallsWanted) -> Reply<'_, CallsFound> {
         Box::pin(async move {
             let account = self.at(account)?;
             let offset = account.config.utc_offset;
@@ -214,7 +214,7 @@ impl Desk for Accounts {
         })
     }
 
-    fn call(&self, account: usize, sid: Sid) -> Reply<'_, Option<CallRecord>> {
+    fn call(&self, account: AccountId, sid: Sid) -> Reply<'_, Option<CallRecord>> {
         Box::pin(async move {
             let account = self.at(account)?;
             let account_sid = account.config.sid.clone();
@@ -222,7 +222,7 @@ impl Desk for Accounts {
         })
     }
 
-    fn refresh(&self, account: usize, sid: Sid) -> Reply<'_, Option<Refreshed>> {
+    fn refresh(&self, account: AccountId, sid: Sid) -> Reply<'_, Option<Refreshed>> {
         Box::pin(async move {
             let at = self.at(account)?;
             // What was begun is stored, whether the caller waits for it or not.
@@ -231,7 +231,11 @@ impl Desk for Accounts {
         })
     }
 
-    fn hours(&self, account: usize, (from, to): (u32, u32)) -> Reply<'_, Vec<(u32, Direction, HourTotals)>> {
+    fn hours(
+        &self,
+        account: AccountId,
+        (from, to): (u32, u32),
+    ) -> Reply<'_, Vec<(u32, Direction, HourTotals)>> {
         Box::pin(async move {
             let account = self.at(account)?;
             if from >= to {
@@ -241,7 +245,7 @@ impl Desk for Accounts {
         })
     }
 
-    fn webhooks(&self, account: usize) -> Reply<'_, WebhooksView> {
+    fn webhooks(&self, account: AccountId) -> Reply<'_, WebhooksView> {
         Box::pin(async move {
             let account = self.at(account)?;
             let seen = account.store.received(account.id).await.map_err(from_store)?;
@@ -251,7 +255,7 @@ impl Desk for Accounts {
                 kind: kind.as_str(),
                 expected: account.config.expected_webhooks.iter().any(|word| word == kind.as_str()),
                 last_received: seen.iter().find(|(of, _)| *of == kind).map(|(_, at)| *at),
-                requests: self.webhooks.counts(&account.config.name, kind),
+                requests: self.webhooks.requests(account.id, kind),
             });
             Ok(WebhooksView {
                 enabled: !account.config.webhook_secrets.is_empty(),
@@ -265,7 +269,7 @@ impl Desk for Accounts {
 
     fn missed(
         &self,
-        account: usize,
+        account: AccountId,
         below: Option<(WallTime, Sid)>,
         limit: usize,
     ) -> Reply<'_, Vec<CallRecord>> {
@@ -276,7 +280,7 @@ impl Desk for Accounts {
         })
     }
 
-    fn set_aside(&self, account: usize) -> Reply<'_, Vec<SetAside>> {
+    fn set_aside(&self, account: AccountId) -> Reply<'_, Vec<SetAside>> {
         Box::pin(async move {
             let account = self.at(account)?;
             account.store.set_aside(account.id).await.map_err(from_store)

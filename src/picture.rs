@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::collector::health::is_fresh;
-use crate::collector::{Account, Status};
+use crate::collector::{Account, Roster, Status};
 use crate::config::PageExophones;
 use crate::metrics::view::{
     AccountView, BalanceView, CallbacksView, ExoPhoneView, HealthPollView, PolledNumber, Source, SyncView,
@@ -20,10 +20,10 @@ use crate::store::Store;
 pub(crate) use self::page::status;
 
 /// What `/metrics` shows of calls and of reading.
-pub(crate) fn view(store: Store, accounts: Vec<Arc<Account>>) -> Source {
+pub(crate) fn view(store: Store, roster: Roster) -> Source {
     Arc::new(move || View {
         totals: store.totals(),
-        accounts: accounts.iter().map(|account| account_view(account)).collect(),
+        accounts: roster.accounts().iter().map(|account| account_view(account)).collect(),
     })
 }
 

@@ -1,12 +1,15 @@
 //! Background care: gauges that need a look at disk or store, retention, and a slow check of every record.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::collector::Account;
+use crate::collector::{Account, Roster};
+use crate::config::Config;
 use crate::metrics::{Metrics, StoreSizes};
 use crate::model::Clock;
 use crate::store::{COUNTED, Store};
@@ -29,19 +32,40 @@ pub(crate) struct Upkeep {
     /// The store.
     pub(crate) store: Store,
     /// Accounts.
-    pub(crate) accounts: Vec<Arc<Account>>,
-    /// `store.retention`.
-    pub(crate) retention: Duration,
-    /// `retention.sync_runs`.
-    pub(crate) runs: Duration,
-    /// `retention.health_checks`.
-    pub(crate) health_checks: Duration,
-    /// `retention.health_checks_raw`.
-    pub(crate) health_checks_raw: Duration,
-    /// `store.max_size`.
-    pub(crate) max_size: Option<u64>,
+    pub(crate) roster: Roster,
+    /// Ages and sizes.
+    pub(crate) bounds: ArcSwap<Bounds>,
+    /// Accounts that have verdicts.
+    pub(crate) judged: Mutex<BTreeSet<String>>,
     /// Time.
     pub(crate) clock: Clock,
+}
+
+/// What the configuration says of ages and sizes; may change at any time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// `store.retention`.
+    retention: Duration,
+    /// `retention.sync_runs`.
+    runs: Duration,
+    /// `retention.health_checks`.
+    health_checks: Duration,
+    /// `retention.health_checks_raw`.
+    health_checks_raw: Duration,
+    /// `store.max_size`.
+    max_size: Option<u64>,
+}
+
+impl Bounds {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            retention: config.store.retention,
+            runs: config.retention.sync_runs,
+            health_checks: config.retention.health_checks,
+            health_checks_raw: config.retention.health_checks_raw,
+            max_size: config.store.max_size,
+        }
+    }
 }
 
 /// Works until told to stop.
@@ -88,9 +112,10 @@ impl Every {
 }
 
 impl Upkeep {
-    /// `exotel_up` and `exotel_exporter_first_cycle_done`.
-    fn verdicts(&self) {
-        for account in &self.accounts {
+    /// `exotel_up` and `exotel_exporter_first_cycle_done`, of the accounts that are at work and no others.
+    pub(crate) fn verdicts(&self) {
+        let accounts = self.roster.accounts();
+        for account in accounts.iter() {
             let name = &account.config.name;
             let (done, failed, overflowed) = {
                 let mut status = account.status();
@@ -110,6 +135,12 @@ impl Upkeep {
                 self.metrics.exporter.set_up(name);
             }
         }
+        let names: BTreeSet<String> = accounts.iter().map(|account| account.config.name.clone()).collect();
+        let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in judged.difference(&names) {
+            self.metrics.exporter.remove_account(gone);
+        }
+        *judged = names;
     }
 
     async fn sizes(&self) {
@@ -119,7 +150,7 @@ impl Upkeep {
             }
         }
         let path = self.store.path().to_owned();
-        let limit = self.max_size;
+        let limit = self.bounds.load().max_size;
         let read = tokio::task::spawn_blocking(move || {
             let file = std::fs::metadata(&path)?.len();
             let system = rustix::fs::statvfs(&path)?;
@@ -141,17 +172,18 @@ impl Upkeep {
     async fn prune(&self) {
         let now = self.clock.now();
         let before = |age: Duration| now.plus(-i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
-        for account in &self.accounts {
-            let (raw, hours) = (before(self.health_checks_raw), before(self.health_checks));
+        let (accounts, bounds) = (self.roster.accounts(), **self.bounds.load());
+        for account in accounts.iter() {
+            let (raw, hours) = (before(bounds.health_checks_raw), before(bounds.health_checks));
             if let Err(error) = self.store.prune_health_checks(account.id, raw, hours).await {
                 account.failed(&error.to_string());
             }
         }
-        for account in &self.accounts {
-            self.prune_inbox(account).await;
+        for account in accounts.iter() {
+            self.prune_inbox(account, bounds.retention).await;
             let Ok(Some(state)) = self.store.sync_state(account.id).await else { continue };
-            let keep = i64::try_from(self.retention.as_secs()).unwrap_or(i64::MAX);
-            let runs = i64::try_from(self.runs.as_secs()).unwrap_or(i64::MAX);
+            let keep = i64::try_from(bounds.retention.as_secs()).unwrap_or(i64::MAX);
+            let runs = i64::try_from(bounds.runs.as_secs()).unwrap_or(i64::MAX);
             // From the watermark, not from the machine's clock: one that ran ahead must not remove anything.
             let floor = account.wall_now().min(state.watermark()).plus(-keep);
             let before = self.clock.now().plus(-runs);
@@ -161,7 +193,7 @@ impl Upkeep {
             match self.store.prune(account.id, &account.config.sid, floor, before).await {
                 Ok(()) => {
                     if let Ok((_, row)) = self.store.account(&account.config.sid, self.clock.now()).await {
-                        *account.row.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = row;
+                        *account.memory.row.lock().unwrap_or_else(PoisonError::into_inner) = row;
                     }
                 }
                 Err(error) => account.failed(&error.to_string()),
@@ -171,8 +203,8 @@ impl Upkeep {
 
     /// Removes what only callbacks named, when it is older than calls are kept. An account whose calls are
     /// not read has no watermark to go by.
-    async fn prune_inbox(&self, account: &Account) {
-        let keep = i64::try_from(self.retention.as_secs()).unwrap_or(i64::MAX);
+    async fn prune_inbox(&self, account: &Account, retention: Duration) {
+        let keep = i64::try_from(retention.as_secs()).unwrap_or(i64::MAX);
         let newest = match self.store.sync_state(account.id).await {
             Ok(Some(state)) => account.wall_now().min(state.watermark()),
             Ok(None) if !account.sync.enabled => account.wall_now(),

@@ -1,6 +1,6 @@
 //! `demo`: agent and simulated Exotel in one process.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio_util::sync::CancellationToken;
 
 use super::{Flags, run, simulate};
-use crate::app::App;
+use crate::app::{App, Origin};
 use crate::config::{Account, Accounts, ApiKey, Balance, Config, Heartbeat, RateLimits, Secret, Sync};
 use crate::exotel::{Transport, TransportOptions};
 use crate::model::Clock;
@@ -40,14 +40,20 @@ pub struct DemoArgs {
 /// Runs both until a signal says stop.
 pub(super) async fn run(flags: &Flags, args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let loaded = flags.load(Accounts::Unused)?;
-    let _level = telemetry::init(&loaded.config.log)?;
+    let level = telemetry::init(&loaded.config.log)?;
     let scenario = simulate::scenario(&args.scenario)?;
     let mut options = simulator::Options { seed: args.seed, ..scenario.options() };
     options.webhooks.base = Some(format!("http://demo.simulated/webhooks/{{account}}/{SECRET}"));
     // Removed when the demo ends, also when it ends badly.
     let folder = tempfile::Builder::new().prefix("exotel-exporter-demo-").tempdir()?;
     let mut config = loaded.config;
-    settings(&mut config, &options, folder.path());
+    let demonstrated = Demonstrated {
+        options: options.clone(),
+        store: folder.path().join("exotel-exporter.redb"),
+        // Until the demo ends the printed token is good.
+        key: key(),
+    };
+    demonstrated.change(&mut config);
     let clock = Clock::system();
     let simulated = Simulator::new(options, clock.clone());
     let transport = Transport::in_process(simulated.router(), TransportOptions::default());
@@ -55,6 +61,13 @@ pub(super) async fn run(flags: &Flags, args: &DemoArgs) -> anyhow::Result<ExitCo
     // None where a public key is configured: only its owner can sign.
     let token = issue(&config.api, Role::SuperAdmin, TOKEN_TTL, clock.now()).ok();
     let app = App::build(config, clock, transport).await?;
+    let flags = flags.clone();
+    let read = move || {
+        let mut loaded = flags.load(Accounts::Unused)?;
+        demonstrated.change(&mut loaded.config);
+        Ok(loaded)
+    };
+    app.reloader().read_from(Origin { read: Box::new(read), level: Some(level) });
     let scheme = app.scheme().as_str();
     for address in app.addresses() {
         let base = format!("{scheme}://{address}");
@@ -92,39 +105,50 @@ fn key() -> Option<ApiKey> {
     Some(ApiKey::Shared(Secret::new(BASE64_STANDARD.encode(bytes))))
 }
 
-/// What the demo changes: the simulated account, a store that goes with it, and everything a few hundred
-/// times faster than in life.
-fn settings(config: &mut Config, options: &simulator::Options, folder: &Path) {
-    config.accounts = options
-        .accounts
-        .iter()
-        .map(|simulated| {
-            let mut account = Account::new(&simulated.sid, &simulated.api_key, &simulated.api_token);
-            account.name = "demo".to_owned();
-            account.base_url = "http://exotel.simulated".to_owned();
-            account.ccm_base_url.clone_from(&account.base_url);
-            // The simulated quota is ours alone.
-            account.rate_limits = RateLimits { voice: 600, exophones: 600, sms: 600 };
-            account.background_share = 1.0;
-            account.channel_limit = Some(20);
-            account.balance = Balance { enabled: true, interval: Duration::from_secs(10) };
-            account.webhook_secrets = vec![Secret::new(SECRET)];
-            account.expected_webhooks = ["heartbeat", "calls", "sms"].map(str::to_owned).to_vec();
-            account.heartbeat_expected_every = Duration::from_secs(5);
-            account
-        })
-        .collect();
-    config.sync = Sync {
-        enabled: true,
-        interval: Duration::from_secs(1),
-        lookback: Duration::from_secs(60),
-        lag: None,
-        settle_after: Duration::from_secs(6),
-        short_call: Duration::from_secs(2),
-    };
-    config.heartbeat = Heartbeat { enabled: true, interval: Duration::from_secs(2) };
-    // The simulated Exotel waits up to 5 s and tries for 4 more.
-    config.webhooks.missed_after = Duration::from_secs(15);
-    config.api.key = config.api.key.take().or_else(key);
-    config.store.path = folder.join("exotel-exporter.redb");
+/// What the demo is about.
+struct Demonstrated {
+    options: simulator::Options,
+    store: PathBuf,
+    /// Key of the API, where none is configured.
+    key: Option<ApiKey>,
+}
+
+impl Demonstrated {
+    /// What the demo changes: the simulated account, a store that goes with it, and everything a few hundred
+    /// times faster than in life.
+    fn change(&self, config: &mut Config) {
+        config.accounts = self
+            .options
+            .accounts
+            .iter()
+            .map(|simulated| {
+                let mut account = Account::new(&simulated.sid, &simulated.api_key, &simulated.api_token);
+                account.name = "demo".to_owned();
+                account.base_url = "http://exotel.simulated".to_owned();
+                account.ccm_base_url.clone_from(&account.base_url);
+                // The simulated quota is ours alone.
+                account.rate_limits = RateLimits { voice: 600, exophones: 600, sms: 600 };
+                account.background_share = 1.0;
+                account.channel_limit = Some(20);
+                account.balance = Balance { enabled: true, interval: Duration::from_secs(10) };
+                account.webhook_secrets = vec![Secret::new(SECRET)];
+                account.expected_webhooks = ["heartbeat", "calls", "sms"].map(str::to_owned).to_vec();
+                account.heartbeat_expected_every = Duration::from_secs(5);
+                account
+            })
+            .collect();
+        config.sync = Sync {
+            enabled: true,
+            interval: Duration::from_secs(1),
+            lookback: Duration::from_secs(60),
+            lag: None,
+            settle_after: Duration::from_secs(6),
+            short_call: Duration::from_secs(2),
+        };
+        config.heartbeat = Heartbeat { enabled: true, interval: Duration::from_secs(2) };
+        // The simulated Exotel waits up to 5 s and tries for 4 more.
+        config.webhooks.missed_after = Duration::from_secs(15);
+        config.api.key = config.api.key.take().or_else(|| self.key.clone());
+        config.store.path.clone_from(&self.store);
+    }
 }

@@ -27,7 +27,7 @@ pub struct Flags {
     /// Serve on the sockets that systemd passes instead of opening some
     #[arg(long = "web.systemd-socket", global = true)]
     pub systemd_socket: bool,
-    /// Let POST /-/reload apply a changed configuration; without effect in this version
+    /// Let POST /-/reload apply a changed configuration; SIGHUP does so without it
     #[arg(long = "web.enable-lifecycle", global = true)]
     pub enable_lifecycle: bool,
     /// The store's file [default: data/exotel-exporter.redb]

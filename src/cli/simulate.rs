@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{Flags, say};
-use crate::app;
+use crate::app::{Signals, Wish};
 use crate::config::{Accounts, values};
 use crate::model::Clock;
 use crate::simulator::{Options, Postman, Scenario, Simulator};
@@ -72,8 +72,13 @@ pub(super) async fn run(flags: &Flags, args: &SimulateArgs) -> anyhow::Result<Ex
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
     tokio::spawn(async move {
-        if let Err(error) = app::stop_signal().await {
-            tracing::error!(reason = %error, "signals cannot be received; stopping");
+        match Signals::listen() {
+            Ok(mut signals) => {
+                while signals.next().await == Wish::Reload {
+                    tracing::info!("SIGHUP: the simulated Exotel has no configuration to read again");
+                }
+            }
+            Err(error) => tracing::error!(reason = %error, "signals cannot be received; stopping"),
         }
         stop.cancel();
     });

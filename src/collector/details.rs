@@ -44,7 +44,7 @@ pub async fn run(account: Arc<Account>, shutdown: CancellationToken) {
                 }
             }
             // The timer is for calls that become due, the notice for calls that came.
-            _ = timeout(account.beat(30), account.took_in.notified()), if asked.len() < AT_ONCE => {
+            _ = timeout(account.beat(30), account.memory.took_in.notified()), if asked.len() < AT_ONCE => {
                 sleep(std::time::Duration::from_millis(20)).await;
             }
         }

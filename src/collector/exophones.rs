@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::account::{Account, Listing};
-use crate::exotel::Priority;
+use crate::exotel::{Error, Priority};
 use crate::model::{Directory, ExoPhone, ExoPhoneId, KnownExoPhone, last_ten_digits};
 use crate::store::{Held, Operation, Wants, WriteSet};
 
@@ -20,7 +20,12 @@ pub async fn run(account: Arc<Account>, shutdown: CancellationToken) {
     let pause = account.beat(6);
     let mut failures = 0;
     loop {
-        failures = if read(&account, failures).await { 0 } else { failures + 1 };
+        // Only the question is given up: what was answered is stored, and known, or neither.
+        let listed = tokio::select! {
+            () = shutdown.cancelled() => return,
+            listed = account.client.exophones(Priority::Health) => listed,
+        };
+        failures = if take(&account, listed, failures).await { 0 } else { failures + 1 };
         let regular = Instant::now() + EVERY;
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -32,7 +37,7 @@ pub async fn run(account: Arc<Account>, shutdown: CancellationToken) {
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = sleep_until(regular) => {}
-            () = account.wants_exophones.notified() => {}
+            () = account.memory.wants_exophones.notified() => {}
         }
     }
 }
@@ -40,10 +45,8 @@ pub async fn run(account: Arc<Account>, shutdown: CancellationToken) {
 /// After so many failures in a row calls with unknown numbers count as `unknown` rather than wait longer.
 const PATIENCE: u32 = 2;
 
-/// Reads the list once and stores what is new; a failure leaves the numbers as they are. Gives whether it
-/// could be read.
-async fn read(account: &Account, failures: u32) -> bool {
-    let listed = account.client.exophones(Priority::Health).await;
+/// Stores what is new on the list; a failure leaves the numbers as they are. Gives whether it could be read.
+async fn take(account: &Account, listed: Result<Vec<ExoPhone>, Error>, failures: u32) -> bool {
     account.note(&listed);
     let now = account.now();
     let known = account.status().exophones.clone();
@@ -77,14 +80,14 @@ async fn read(account: &Account, failures: u32) -> bool {
             ending = Listing::Failed(error.message);
         }
     }
-    let before = account.directory.load().list_read;
+    let before = account.memory.directory.load().list_read;
     let list_read = if read || failures >= PATIENCE { Some(now) } else { before };
     let directory = Directory::new(&phones, list_read, account.exophone_cap);
-    account.directory.store(Arc::new(directory));
+    account.memory.directory.store(Arc::new(directory));
     account.status().exophones = phones;
-    account.listing.send_replace(Some(ending));
+    account.memory.listing.send_replace(Some(ending));
     // Calls that waited for this reading can go on.
-    account.took_in.notify_waiters();
+    account.memory.took_in.notify_waiters();
     read
 }
 

@@ -11,9 +11,15 @@ pub mod exophones;
 pub mod health;
 pub mod messages;
 pub mod plan;
+pub mod roster;
 pub mod run;
+pub mod status;
 pub mod tasks;
+pub mod terms;
 #[cfg(test)]
 pub(crate) mod trial;
 
-pub use account::{Account, ManualRun, Status};
+pub use account::{Account, ManualRun};
+pub use roster::Roster;
+pub use status::Status;
+pub use terms::{Stored, Terms};

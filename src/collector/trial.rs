@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Account, exophones, health};
+use super::{Account, Stored, Terms, exophones, health};
 use crate::config::{self, Config, Retry};
 use crate::exotel::{Client, ClientOptions, Ledger, Transport, TransportOptions};
 use crate::metrics::api::ApiMetrics;
@@ -98,17 +98,22 @@ impl Trial {
         self.tasks.push(tokio::spawn(health::run(Arc::clone(account), stop.clone())));
     }
 
-    /// Stops, closes the store, and opens it again for a new account without memory.
-    pub(crate) async fn restart(&mut self) {
+    /// Stops the tasks and waits for their end; others may be started on the same account.
+    pub(crate) async fn stop(&mut self) {
         self.stop.cancel();
         for task in self.tasks.drain(..) {
             task.await.unwrap();
         }
+        self.stop = CancellationToken::new();
+    }
+
+    /// Stops, closes the store, and opens it again for a new account without memory.
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
         self.store.close().await;
         self.store = open_at(&self.folder.path().join("s.redb")).unwrap();
         let (account, heartbeat) = &self.settings;
         self.account = assemble(account, *heartbeat, &self.store, &self.exotel, &self.clock).await;
-        self.stop = CancellationToken::new();
     }
 
     pub(crate) fn exotel(&self) -> MutexGuard<'_, Exotel> {
@@ -136,9 +141,7 @@ async fn assemble(
     exotel: &Arc<Mutex<Exotel>>,
     clock: &Clock,
 ) -> Arc<Account> {
-    let row = store.account(SID, clock.now()).await.unwrap();
-    let phones = store.exophones(row.0).await.unwrap();
-    let known = store.known_health(row.0).await.unwrap();
+    let stored = Stored::read(store, SID, clock.now()).await.unwrap();
     let shared = Arc::clone(exotel);
     let router = Router::new().fallback(move |uri: Uri| answer(Arc::clone(&shared), uri));
     let client = Client::new(ClientOptions {
@@ -150,20 +153,9 @@ async fn assemble(
         metrics: ApiMetrics::new(&mut prometheus_client::registry::Registry::default()),
         auth_retry_interval: Duration::from_secs(60),
     });
-    let config = Config::default();
-    let account = Account::new(
-        settings.clone(),
-        config.sync,
-        heartbeat,
-        500,
-        row,
-        phones,
-        known,
-        client,
-        store.clone(),
-        clock.clone(),
-        mpsc::channel(1).0,
-    );
+    let config = Config { accounts: vec![settings.clone()], heartbeat, ..Config::default() };
+    let terms = Terms::of(&config).remove(0);
+    let account = Account::new(terms, stored, client, store.clone(), clock.clone(), mpsc::channel(1).0);
     Arc::new(account)
 }
 

@@ -108,14 +108,23 @@ impl Config {
 
     /// What differs from `new` and can only change with a restart: keys, for a message.
     pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        let (ours, theirs) = (&self.web, &new.web);
         let pairs = [
             ("store.path", self.store.path != new.store.path),
-            ("web.listen", self.web.listen != new.web.listen),
-            ("web.webhook_listen", self.web.webhook_listen != new.web.webhook_listen),
-            ("web.config_file", self.web.config_file != new.web.config_file),
-            ("web.telemetry_path", self.web.telemetry_path != new.web.telemetry_path),
+            ("web.listen", ours.listen != theirs.listen),
+            ("web.webhook_listen", ours.webhook_listen != theirs.webhook_listen),
+            ("web.config_file", ours.config_file != theirs.config_file),
+            ("web.telemetry_path", ours.telemetry_path != theirs.telemetry_path),
+            ("log.format", self.log.format != new.log.format),
         ];
         pairs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+
+    /// Takes what can only change with a restart from the settings that are in force.
+    pub fn keep_until_restart(&mut self, in_force: &Self) {
+        self.store.path.clone_from(&in_force.store.path);
+        self.web.clone_from(&in_force.web);
+        self.log.format = in_force.log.format;
     }
 }
 

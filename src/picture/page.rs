@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{alternate_label, expects_heartbeats, fresh_heartbeat, number_views, pushed_alternates};
-use crate::collector::{Account, Status};
+use crate::collector::{Account, Roster, Status};
 use crate::exotel::Pool;
 use crate::metrics::view::ExoPhoneView;
 use crate::metrics::{BuildInfo, Metrics};
@@ -24,7 +24,7 @@ use crate::web::status::{
 pub(crate) fn status(
     metrics: Arc<Metrics>,
     store: Store,
-    accounts: Vec<Arc<Account>>,
+    roster: Roster,
     clock: Clock,
 ) -> Arc<dyn Fn() -> StatusSnapshot + Send + Sync> {
     let started = clock.now();
@@ -36,7 +36,7 @@ pub(crate) fn status(
             build: BuildInfo::current(),
             stored_calls: metrics.store.records("calls"),
             store_bytes: metrics.store.file_size(),
-            accounts: accounts.iter().map(|account| account_status(account, &totals)).collect(),
+            accounts: roster.accounts().iter().map(|account| account_status(account, &totals)).collect(),
         }
     })
 }

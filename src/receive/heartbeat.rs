@@ -26,7 +26,7 @@ pub async fn take(
     heartbeat.outgoing.truncate(HeardHeartbeat::MOST_NAMED);
     heartbeat.alternates.truncate(HeardHeartbeat::MOST_NAMED);
     // One at a time, so that none is compared with another that is not stored yet.
-    let turn = account.heartbeat_turn.lock().await;
+    let turn = account.memory.heartbeat_turn.lock().await;
     let now_in_force = account.status().health.heartbeat.clone();
     let order = HeardHeartbeat::order(&heartbeat, received);
     if let Some(known) = &now_in_force {
@@ -52,10 +52,10 @@ pub async fn take(
     account.status().health.heartbeat = Some(Arc::new(heard.clone()));
     drop(turn);
     if heard.heartbeat.status == HeartbeatStatus::PayloadTooLarge {
-        account.wishes.all_numbers(account.clock.now());
+        account.memory.wishes.all_numbers(account.clock.now());
     }
     if names_strangers(account, &heard) {
-        account.wants_exophones.notify_one();
+        account.memory.wants_exophones.notify_one();
     }
     Ok(Taken::Accepted)
 }

@@ -14,9 +14,8 @@ pub mod unknown;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::collector::Account;
-use crate::config;
-use crate::metrics::webhooks::WebhookMetrics;
+use crate::collector::{Account, Roster};
+use crate::metrics::webhooks::{TakesWebhooks, WebhookMetrics};
 use crate::model::callback::{Kept, Kind, Taken, Told};
 use crate::model::{AccountId, Timestamp};
 use crate::store::{self, Held, Operation, Wants, WriteSet};
@@ -29,20 +28,20 @@ const NOTE_EVERY: i64 = 60;
 /// The accounts that callbacks are for.
 #[derive(Debug)]
 pub struct Receiver {
-    accounts: Vec<Arc<Account>>,
+    roster: Roster,
     /// When it was last written down that a callback came.
     noted: Mutex<HashMap<(AccountId, Kind), Timestamp>>,
 }
 
 impl Receiver {
-    /// For these accounts; the door numbers them in this order.
-    pub fn new(accounts: Vec<Arc<Account>>) -> Arc<Self> {
-        Arc::new(Self { accounts, noted: Mutex::default() })
+    /// For these accounts.
+    pub fn new(roster: Roster) -> Arc<Self> {
+        Arc::new(Self { roster, noted: Mutex::default() })
     }
 
-    /// Their entrances, in order.
+    /// Their entrances.
     pub fn entrances(&self) -> Vec<Entrance> {
-        self.accounts.iter().map(|account| entrance(&account.config)).collect()
+        self.roster.accounts().iter().map(|account| entrance(account)).collect()
     }
 
     /// Where the door brings what it let in. What was brought is seen to its end though the sender hangs up or
@@ -59,28 +58,30 @@ impl Receiver {
         })
     }
 
-    /// Makes the series of every account that takes webhooks. The last callback of a kind that is expected,
-    /// or that came before, counts from now at the earliest: while we were down none could come.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn seed(&self, metrics: &WebhookMetrics, now: Timestamp) -> Result<(), store::Error> {
-        for account in self.accounts.iter().filter(|account| !account.config.webhook_secrets.is_empty()) {
-            let name = &account.config.name;
-            metrics.add_account(name);
-            let expected = account.config.expected_webhooks.iter().filter_map(|word| Kind::from_word(word));
-            let seen = account.store.received(account.id).await?;
-            account.status().last_callbacks.extend(seen.iter().copied());
-            for kind in expected.chain(seen.into_iter().map(|(kind, _)| kind)) {
-                metrics.received(name, kind, now);
-            }
-        }
-        Ok(())
+    /// Shows the series of the accounts that take webhooks, and of no others. The last callback of a kind
+    /// that is expected, or that came before, counts from now at the earliest: while we were down, or had
+    /// no secret for it, none could come.
+    pub fn seed(&self, metrics: &WebhookMetrics, now: Timestamp) {
+        let accounts = self.roster.accounts();
+        let taking = accounts.iter().filter(|account| !account.config.webhook_secrets.is_empty());
+        let taking = taking.map(|account| TakesWebhooks {
+            id: account.id,
+            name: account.config.name.clone(),
+            expected: account
+                .config
+                .expected_webhooks
+                .iter()
+                .filter_map(|word| Kind::from_word(word))
+                .collect(),
+            seen: account.status().last_callbacks.keys().copied().collect(),
+        });
+        metrics.arrange(taking.collect(), now);
     }
 
     async fn take(&self, delivery: Delivery) -> Result<Taken, NotKept> {
         let Delivery { account, kind, told, received } = delivery;
-        let account = self.accounts.get(account).ok_or(NotKept)?;
+        // It may have left while its callback came; whoever sends again is told.
+        let account = &self.roster.account(account).ok_or(NotKept)?;
         let is_known = !matches!(told, Told::Unknown(_));
         // The store has logged and counted what went wrong.
         let taken = dispatch(account, kind, told, received).await.map_err(|_| NotKept)?;
@@ -109,8 +110,10 @@ impl Receiver {
     }
 }
 
-fn entrance(config: &config::Account) -> Entrance {
+fn entrance(account: &Account) -> Entrance {
+    let config = &account.config;
     Entrance {
+        account: account.id,
         name: config.name.clone(),
         sid: config.sid.clone(),
         secrets: config.webhook_secrets.clone(),

@@ -7,7 +7,7 @@ use prometheus_client::registry::Registry;
 
 use super::*;
 use crate::app::App;
-use crate::config::{Config, Secret};
+use crate::config::{self, Config, Secret};
 use crate::exotel::{Transport, TransportOptions};
 use crate::model::Clock;
 use crate::model::callback::{Heartbeat, HeartbeatStatus, Unknown};
@@ -30,12 +30,12 @@ async fn agent(folder: &Path) -> App {
 }
 
 fn receiver(app: &App) -> Arc<Receiver> {
-    Receiver::new(app.accounts().cloned().collect())
+    Receiver::new(app.roster())
 }
 
-async fn seeded(receiver: &Receiver) -> String {
+fn seeded(receiver: &Receiver) -> String {
     let mut registry = Registry::default();
-    receiver.seed(&WebhookMetrics::register(&mut registry), NOW).await.unwrap();
+    receiver.seed(&WebhookMetrics::register(&mut registry), NOW);
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
     text
@@ -54,18 +54,19 @@ async fn what_is_nothing_we_know_is_kept_for_its_account() {
     let app = agent(folder.path()).await;
     let receiver = receiver(&app);
     let told = Told::Unknown(Unknown { raw: "a=1".to_owned(), reason: "it is new".to_owned() });
-    let delivery = Delivery { account: 0, kind: Kind::Sms, told, received: NOW };
+    let accounts = receiver.roster.accounts();
+    let [acme, silent] = accounts.as_slice() else { panic!("two accounts") };
+    let delivery = Delivery { account: acme.id, kind: Kind::Sms, told, received: NOW };
     for _ in 0..2 {
         assert_eq!((receiver.sink())(delivery.clone()).await, Ok(Taken::Accepted));
     }
-    let [acme, silent] = receiver.accounts.as_slice() else { panic!("two accounts") };
     let kept = acme.store.kept(acme.id, 10).await.unwrap();
     let reason = "it is new".to_owned();
     assert_eq!(kept, [Kept { id: 1, kind: Kind::Sms, received: NOW, reason, raw: "a=1".to_owned() }]);
     assert_eq!(silent.store.kept(silent.id, 10).await.unwrap(), []);
     // It says nothing of the kind that its address names.
     assert_eq!(acme.store.received(acme.id).await.unwrap(), []);
-    assert_eq!((receiver.sink())(Delivery { account: 7, ..delivery }).await, Err(NotKept));
+    assert_eq!((receiver.sink())(Delivery { account: AccountId(700), ..delivery }).await, Err(NotKept));
 }
 
 #[tokio::test]
@@ -73,9 +74,9 @@ async fn that_a_kind_came_is_written_down_once_a_minute_and_shown_after_a_restar
     let folder = folder();
     let app = agent(folder.path()).await;
     let receiver = receiver(&app);
-    let acme = Arc::clone(&receiver.accounts[0]);
+    let acme = Arc::clone(&receiver.roster.accounts()[0]);
     let expected = r#"exotel_webhook_last_received_timestamp_seconds{account="acme",kind="sms"} 1772457400"#;
-    let text = seeded(&receiver).await;
+    let text = seeded(&receiver);
     assert_eq!(last_received(&text), [expected]);
     assert!(!text.contains("silent1"), "{text}");
     // A clock that was set back does not make the last one older.
@@ -87,7 +88,10 @@ async fn that_a_kind_came_is_written_down_once_a_minute_and_shown_after_a_restar
             "{at}"
         );
     }
-    let again = seeded(&Receiver::new(receiver.accounts.clone())).await;
+    acme.store.close().await;
+    drop((acme, receiver, app));
+    let app = agent(folder.path()).await;
+    let again = seeded(&Receiver::new(app.roster()));
     let seen =
         r#"exotel_webhook_last_received_timestamp_seconds{account="acme",kind="heartbeat"} 1772457400"#;
     assert_eq!(last_received(&again), [seen, expected]);
@@ -98,7 +102,7 @@ async fn what_a_sender_does_not_wait_for_is_taken_in_all_the_same() {
     let folder = folder();
     let app = agent(folder.path()).await;
     let receiver = receiver(&app);
-    let acme = Arc::clone(&receiver.accounts[0]);
+    let acme = Arc::clone(&receiver.roster.accounts()[0]);
     let heartbeat = Heartbeat {
         at: NOW,
         status: HeartbeatStatus::Warning,
@@ -108,7 +112,8 @@ async fn what_a_sender_does_not_wait_for_is_taken_in_all_the_same() {
         content: 1,
     };
     let told = Told::Heartbeat(heartbeat);
-    let keeping = (receiver.sink())(Delivery { account: 0, kind: Kind::Heartbeat, told, received: NOW });
+    let keeping =
+        (receiver.sink())(Delivery { account: acme.id, kind: Kind::Heartbeat, told, received: NOW });
     // The sender hangs up before the commit.
     tokio::time::timeout(Duration::ZERO, keeping).await.unwrap_err();
     let shown = async {

@@ -70,8 +70,26 @@ pub struct Web {
     pub webhooks: Router,
 }
 
-/// A reload under way: the reason if the new configuration is refused.
-pub type Reload = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+/// A reload under way: what to tell whoever asked, or why nothing was applied.
+pub type Reload = Pin<Box<dyn Future<Output = Result<String, NotApplied>> + Send>>;
+
+/// Why a reload changed nothing: one reason on each line, without a secret or a phone number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotApplied {
+    /// The new configuration has faults.
+    Refused(String),
+    /// It could not be applied now; its faults, if it has any, are not known.
+    Unavailable(String),
+}
+
+impl NotApplied {
+    /// The reasons.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Refused(reason) | Self::Unavailable(reason) => reason,
+        }
+    }
+}
 
 /// Whether `POST /-/reload` does something.
 #[derive(Clone)]
@@ -192,13 +210,16 @@ async fn reload(State(web): State<Arc<Web>>) -> (StatusCode, String) {
                     or restart it.\n";
         return (StatusCode::FORBIDDEN, text.to_owned());
     };
-    match reload().await {
-        Ok(()) => (StatusCode::OK, "The configuration was applied.\n".to_owned()),
-        Err(reason) => {
-            let text = format!("The configuration was not applied, the old one stays in force: {reason}\n");
-            (StatusCode::UNPROCESSABLE_ENTITY, text)
-        }
-    }
+    let not_applied = match reload().await {
+        Ok(told) => return (StatusCode::OK, told + "\n"),
+        Err(not_applied) => not_applied,
+    };
+    let status = match not_applied {
+        NotApplied::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        NotApplied::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let reason = not_applied.reason();
+    (status, format!("The configuration was not applied, the former one stays in force:\n{reason}\n"))
 }
 
 async fn not_found(State(web): State<Arc<Web>>) -> (StatusCode, String) {
@@ -329,11 +350,16 @@ mod tests {
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
         assert!(answer.text().contains("--web.enable-lifecycle"));
         for (result, status, said) in [
-            (Ok(()), StatusCode::OK, "was applied"),
+            (Ok("It was applied.".to_owned()), StatusCode::OK, "was applied"),
             (
-                Err("accounts[0].name: missing".to_owned()),
+                Err(NotApplied::Refused("accounts[0].name: missing".to_owned())),
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "accounts[0].name",
+            ),
+            (
+                Err(NotApplied::Unavailable("the store is gone".to_owned())),
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the store is gone",
             ),
         ] {
             for method in [Method::POST, Method::PUT] {

@@ -26,6 +26,7 @@ mod exposition;
 mod harness;
 mod health;
 mod isolation;
+mod reload;
 mod simulated;
 mod status_page;
 mod webhooks;

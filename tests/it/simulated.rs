@@ -196,7 +196,7 @@ async fn a_manual_run_reads_up_to_now() {
     let behind = clock.now() - running.account.status().head.unwrap();
     assert!(behind >= 20 * 60, "the head is {behind} s behind");
     let (wish, answer) = tokio::sync::oneshot::channel();
-    running.account.manual.send(wish).await.unwrap();
+    running.account.memory.manual.send(wish).await.unwrap();
     assert_eq!(answer.await.unwrap(), ManualRun::Started);
     sleep(minutes(1)).await;
     let behind = clock.now() - running.account.status().head.unwrap();

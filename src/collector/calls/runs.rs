@@ -12,13 +12,13 @@ use crate::store;
 /// Runs that can have been under way at once when the program was killed, and some more.
 const RECENT_RUNS: usize = 32;
 
-/// Ends the records of runs that were under way when the program was last stopped; gives the last regular
+/// Ends the records of runs that were under way when the program was last stopped, or other settings took effect; gives the last regular
 /// run that ended.
 pub(super) async fn take_over(account: &Account) -> Result<Option<SyncRun>, store::Error> {
     let mut last = None;
     for mut record in account.store.runs(account.id, RECENT_RUNS).await? {
         if record.status == RunStatus::InProgress {
-            let error = "the program was stopped before this run ended; its windows are read again";
+            let error = "the program was stopped, or a setting changed, before this run ended; its windows are read again";
             run::end(&mut record, account.clock.now(), Some(error.to_owned()));
             let mut page = Page::new(account.context(), Vec::new(), Origin::Page);
             page.deltas = run::count(account.id, &record);

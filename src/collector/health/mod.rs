@@ -5,6 +5,7 @@
 //! when all have answered, or after an interval: a number that hangs must not hold up the others.
 
 mod plan;
+mod save;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -19,26 +20,26 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 pub use plan::{Candidate, Pace, choose};
+pub(crate) use save::Save;
 use verdict::Findings;
 pub use wishes::{NotChecked, Wishes};
 
 use super::account::{Account, Listing};
 use crate::exotel::{Error, ErrorKind, Pool, Priority};
 use crate::model::health::{HealthCheck, NumberHealth, Reachability, Verdict, Way};
-use crate::model::{AccountId, ExoPhoneId, Family, KnownExoPhone, Series, Timestamp};
+use crate::model::{ExoPhoneId, Family, KnownExoPhone, Series, Timestamp};
 use crate::settle::Deltas;
-use crate::store::{self, HealthWrites, Held, Operation, Wants, WriteSet};
+use crate::store::{self, HealthWrites};
 
 /// How long a number that changed its state is asked before its turn, in seconds.
 const RECENT: i64 = 900;
 
 /// Polls until told to stop.
 pub async fn run(account: Arc<Account>, shutdown: CancellationToken) {
-    let mut poller = Poller::new(account);
-    tokio::select! {
-        () = shutdown.cancelled() => {}
-        () = poller.work() => {}
-    }
+    account.memory.wishes.open();
+    let mut poller = Poller::new(account, shutdown);
+    poller.work().await;
+    poller.put_away().await;
 }
 
 impl Account {
@@ -46,6 +47,11 @@ impl Account {
     pub fn health_pace(&self) -> Pace {
         let per_minute = self.client.quota(Pool::Exophones).map_or(1, |quota| quota.per_minute);
         Pace { per_minute, interval: self.heartbeat.interval }
+    }
+
+    /// Nobody polls its numbers any more: who waits for a check need not.
+    pub fn polls_ended(&self) {
+        self.memory.wishes.close();
     }
 
     /// Runs a health check now and waits for its verdict, which is stored by then. While a round is under
@@ -57,7 +63,7 @@ impl Account {
         if !self.heartbeat.enabled {
             return Err(NotChecked::Disabled);
         }
-        self.wishes.check().await
+        self.memory.wishes.check().await
     }
 }
 
@@ -78,6 +84,7 @@ struct Poller {
     rounds: u64,
     all_since: Option<Timestamp>,
     unsaved: Unsaved,
+    stop: CancellationToken,
 }
 
 /// Numbers of a round that did not answer.
@@ -97,7 +104,7 @@ impl Failures {
 }
 
 impl Poller {
-    fn new(account: Arc<Account>) -> Self {
+    fn new(account: Arc<Account>, stop: CancellationToken) -> Self {
         let asked = account.status().health.numbers.iter().map(|(id, n)| (*id, n.answered)).collect();
         Self {
             account,
@@ -107,34 +114,38 @@ impl Poller {
             rounds: 0,
             all_since: None,
             unsaved: Unsaved::default(),
+            stop,
         }
     }
 
+    /// Polls until told to stop. Told while it waits; what it has to store it stores.
     async fn work(&mut self) {
         let account = Arc::clone(&self.account);
         // Without the list a round would have nothing to ask, or numbers that are gone.
-        let mut listing = account.listing.subscribe();
+        let mut listing = account.memory.listing.subscribe();
         let listed = listing.wait_for(Option::is_some);
-        if account.status().exophones.is_empty() {
-            // The sender lives as long as the account, so this ends when the list was tried.
-            drop(listed.await);
-        } else {
-            drop(timeout(account.heartbeat.interval, listed).await);
+        // The sender lives as long as the account, so that it always ends when the list was tried.
+        let none_known = account.status().exophones.is_empty();
+        let patience = if none_known { Duration::MAX } else { account.heartbeat.interval };
+        tokio::select! {
+            () = self.stop.cancelled() => return,
+            _ = timeout(patience, listed) => {}
         }
         let mut tick = Instant::now();
-        loop {
+        while !self.stop.is_cancelled() {
             if self.owes_all() {
                 self.round().await;
                 continue;
             }
             tokio::select! {
                 biased;
+                () = self.stop.cancelled() => return,
                 () = sleep_until(tick) => {
                     // From the planned time, so that rounds do not drift; after a long one from now.
                     tick = (tick + account.heartbeat.interval).max(Instant::now());
                     self.round().await;
                 }
-                () = account.wishes.wanted() => self.round().await,
+                () = account.memory.wishes.wanted() => self.round().await,
                 Some(answer) = self.answers.join_next(), if !self.answers.is_empty() => {
                     // Late: its round has counted it as failed.
                     self.take(answer, &mut Failures::default());
@@ -146,7 +157,7 @@ impl Poller {
     /// Asks, waits, and stores what was found.
     async fn round(&mut self) {
         let account = Arc::clone(&self.account);
-        self.all_since = account.wishes.take_all_since().or(self.all_since);
+        self.all_since = account.memory.wishes.take_all_since().or(self.all_since);
         let listed = account.listed();
         let pace = account.health_pace();
         let chosen = self.choose(&listed, pace);
@@ -165,6 +176,8 @@ impl Poller {
         let mut failures = Failures::default();
         while !waiting.is_empty() {
             tokio::select! {
+                // Half a round says nothing of the account.
+                () = self.stop.cancelled() => return,
                 () = sleep_until(deadline) => break,
                 Some(answer) = self.answers.join_next() => {
                     let mut failed = Failures::default();
@@ -250,7 +263,7 @@ impl Poller {
                 // The list may be old; the number itself has no state any more.
                 let known = self.account.status().health.numbers.get(&id).cloned();
                 if known.is_some_and(|known| known.reachability != Reachability::default()) {
-                    self.account.wants_exophones.notify_one();
+                    self.account.memory.wants_exophones.notify_one();
                 }
                 self.learn(id, Reachability::default());
             }
@@ -295,7 +308,7 @@ impl Poller {
         let known = listed
             .iter()
             .filter_map(|phone| Some((phone.sid.as_str(), fresh(&phone.id)?.reachability.clone())));
-        let no_list = match &*account.listing.borrow() {
+        let no_list = match &*account.memory.listing.borrow() {
             Some(Listing::Failed(reason)) => Some(reason.clone()),
             _ => None,
         };
@@ -330,13 +343,13 @@ impl Poller {
             }
         }
         if done.is_ok() {
-            for waits in account.wishes.take_waiting() {
+            for waits in account.memory.wishes.take_waiting() {
                 if waits.send(verdict).is_err() {
                     tracing::debug!("who asked for a health check is gone");
                 }
             }
         } else {
-            drop(account.wishes.take_waiting());
+            drop(account.memory.wishes.take_waiting());
         }
     }
 
@@ -344,12 +357,31 @@ impl Poller {
     async fn save(&mut self, check: &HealthCheck, succeeded: Option<Timestamp>) -> Result<(), store::Error> {
         let mut deltas = self.unsaved.deltas.clone();
         deltas.add(Series::new(self.account.id, Family::HealthChecks, check.verdict.code(), 0), 1);
-        let writes = HealthWrites {
-            numbers: self.unsaved.numbers.iter().map(|(id, health)| (*id, health.clone())).collect(),
-            heartbeat: None,
-            succeeded,
-            check: Some(check.clone()),
-        };
+        self.store(Some(check.clone()), succeeded, deltas).await
+    }
+
+    /// Stores what numbers answered since the last round, and leaves what is still wanted to whoever polls
+    /// next: what is shown of them already must not be missing from what is counted.
+    async fn put_away(&mut self) {
+        if let Some(since) = self.all_since {
+            self.account.memory.wishes.all_numbers(since);
+        }
+        if self.unsaved.numbers.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store(None, None, self.unsaved.deltas.clone()).await {
+            self.account.failed(&error.to_string());
+        }
+    }
+
+    async fn store(
+        &mut self,
+        check: Option<HealthCheck>,
+        succeeded: Option<Timestamp>,
+        deltas: Deltas,
+    ) -> Result<(), store::Error> {
+        let numbers = self.unsaved.numbers.iter().map(|(id, health)| (*id, health.clone())).collect();
+        let writes = HealthWrites { numbers, heartbeat: None, succeeded, check };
         self.account.store.transact(Save { account: self.account.id, writes, deltas }).await?;
         self.unsaved = Unsaved::default();
         Ok(())
@@ -360,29 +392,4 @@ impl Poller {
 pub(crate) fn is_fresh(number: &NumberHealth, now: Timestamp, stale_after: Duration) -> bool {
     let limit = i64::try_from(stale_after.as_secs()).unwrap_or(i64::MAX);
     now.0.saturating_sub(number.answered.0) <= limit
-}
-
-/// Stores what became known of health.
-#[derive(Debug)]
-pub(crate) struct Save {
-    pub(crate) account: AccountId,
-    pub(crate) writes: HealthWrites,
-    pub(crate) deltas: Deltas,
-}
-
-impl Operation for Save {
-    type Reply = ();
-
-    fn wants(&self) -> Wants {
-        Wants::nothing(self.account)
-    }
-
-    fn decide(&mut self, _held: Held) -> (WriteSet, ()) {
-        let writes = WriteSet {
-            health: Some(Box::new(self.writes.clone())),
-            deltas: self.deltas.clone(),
-            ..WriteSet::default()
-        };
-        (writes, ())
-    }
 }

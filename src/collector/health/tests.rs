@@ -212,3 +212,45 @@ async fn five_hundred_numbers_take_turns_within_the_limit() {
     assert_eq!(trial.checks().await.len() as u64, trial.verdicts().iter().sum::<u64>());
     assert!(trial.account.clock.now() - START >= 3600);
 }
+
+/// As a reload does: what was shown by then is counted, once, whoever polls on.
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_is_stopped_in_the_middle_of_a_round_loses_no_change() {
+    let mut trial = Trial::new(2).await;
+    trial.start();
+    sleep(Duration::from_secs(50)).await;
+    trial.set(0, ["major_outage", "active"]);
+    trial.exotel().numbers[1].takes = Duration::from_secs(40);
+    sleep(Duration::from_secs(25)).await;
+    assert_eq!(trial.state(0), Some([State::Outage, State::Active]), "shown while the round goes on");
+    let begun = Instant::now();
+    trial.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert_eq!(trial.verdicts(), [1, 0, 0, 0], "half a round is no check");
+    let series = Series::new(trial.account.id, Family::StateChanges, Way::Inbound.code(), 0);
+    let changes = Series { exophone: ExoPhoneId(ExoPhoneId::FIRST), ..series };
+    assert_eq!(trial.total(changes), 1);
+    trial.exotel().numbers[1].takes = Duration::from_millis(300);
+    trial.start();
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!((trial.total(changes), trial.verdicts()), (1, [1, 1, 0, 0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_check_is_told_when_polls_end() {
+    let mut trial = Trial::new(1).await;
+    trial.exotel().numbers[0].takes = Duration::from_secs(40);
+    trial.start();
+    sleep(Duration::from_secs(5)).await;
+    let account = Arc::clone(&trial.account);
+    let waiting = tokio::spawn(async move { account.check_now().await });
+    sleep(Duration::from_secs(1)).await;
+    trial.stop().await;
+    trial.account.polls_ended();
+    assert_eq!(waiting.await.unwrap(), Err(NotChecked::NotStored));
+    assert_eq!(trial.account.check_now().await, Err(NotChecked::Disabled));
+    trial.exotel().numbers[0].takes = Duration::from_millis(300);
+    trial.start();
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(trial.account.check_now().await, Ok(Verdict::Ok));
+}

@@ -22,6 +22,8 @@ struct Asked {
     waiting: Vec<oneshot::Sender<Verdict>>,
     /// Every number is to be asked once after this.
     all_since: Option<Timestamp>,
+    /// Nobody polls any more who could serve a wish.
+    closed: bool,
 }
 
 /// Why no check was made.
@@ -44,6 +46,9 @@ impl Wishes {
         let (answer, verdict) = oneshot::channel();
         {
             let mut asked = self.asked();
+            if asked.closed {
+                return Err(NotChecked::Disabled);
+            }
             asked.waiting.retain(|waits| !waits.is_closed());
             if asked.waiting.len() >= MOST_WAITING {
                 return Err(NotChecked::Busy);
@@ -58,6 +63,18 @@ impl Wishes {
     pub(crate) fn all_numbers(&self, now: Timestamp) {
         self.asked().all_since = Some(now);
         self.wake.notify_one();
+    }
+
+    /// Somebody polls from now on.
+    pub(super) fn open(&self) {
+        self.asked().closed = false;
+    }
+
+    /// Nobody polls from now on: who waits is told, and who comes.
+    pub(super) fn close(&self) {
+        let mut asked = self.asked();
+        asked.closed = true;
+        asked.waiting.clear();
     }
 
     /// Waits until something is wanted.

@@ -77,5 +77,9 @@ fn a_change_of_store_or_listeners_needs_a_restart_and_nothing_else_does() {
     assert_eq!(old.needs_restart(&new), Vec::<&str>::new());
     new.store.path = PathBuf::from("elsewhere.redb");
     new.web.listen.clear();
-    assert_eq!(old.needs_restart(&new), ["store.path", "web.listen"]);
+    new.log.format = crate::config::LogFormat::Json;
+    assert_eq!(old.needs_restart(&new), ["store.path", "web.listen", "log.format"]);
+    new.keep_until_restart(&old);
+    assert_eq!(old.needs_restart(&new), Vec::<&str>::new());
+    assert_eq!(new.sync.interval, Duration::from_secs(1), "the rest is new");
 }

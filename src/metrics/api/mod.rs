@@ -118,7 +118,11 @@ const NOT_KNOWN: u64 = u64::MAX;
 
 /// The families, for all accounts. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct ApiMetrics(Arc<ArcSwap<BTreeMap<String, AccountApiMetrics>>>);
+pub struct ApiMetrics(Arc<ArcSwap<Shown>>);
+
+/// What a scrape shows: by sid, the account's name and counters. Replaced as a whole, so that no scrape sees
+/// two accounts under one name.
+type Shown = BTreeMap<String, (String, AccountApiMetrics)>;
 
 impl ApiMetrics {
     /// Registers the families, under their full names.
@@ -131,23 +135,25 @@ impl ApiMetrics {
     /// The counters of the account with this sid, shown under `name` from now on. Asked for again, also
     /// under another name, they are the same counters.
     pub fn for_account(&self, sid: &str, name: &str) -> AccountApiMetrics {
-        let fresh = AccountApiMetrics::new(name);
+        let fresh = AccountApiMetrics::new();
         self.0.rcu(|accounts| {
-            let mut accounts = BTreeMap::clone(accounts);
-            accounts.entry(sid.to_owned()).or_insert_with(|| fresh.clone());
+            let mut accounts = Shown::clone(accounts);
+            let known = accounts.entry(sid.to_owned()).or_insert_with(|| (String::new(), fresh.clone()));
+            name.clone_into(&mut known.0);
             accounts
         });
-        let account = self.0.load().get(sid).cloned().unwrap_or(fresh);
-        account.0.name.store(Arc::new(name.to_owned()));
-        account
+        self.0.load().get(sid).map_or(fresh, |(_, account)| account.clone())
     }
 
-    /// Ends the series of an account that is no longer configured.
-    pub fn forget(&self, sid: &str) {
+    /// Shows these accounts, sid and name, and ends the series of all others: at once, in one scrape. Those
+    /// that have no counters yet get them with [`ApiMetrics::for_account`].
+    pub fn arrange(&self, names: &BTreeMap<&str, &str>) {
         self.0.rcu(|accounts| {
-            let mut accounts = BTreeMap::clone(accounts);
-            accounts.remove(sid);
-            accounts
+            let named = |(sid, (_, account)): (&String, &(String, AccountApiMetrics))| {
+                let name = names.get(sid.as_str())?;
+                Some((sid.clone(), ((*name).to_owned(), account.clone())))
+            };
+            accounts.iter().filter_map(named).collect::<Shown>()
         });
     }
 }
@@ -199,7 +205,6 @@ pub struct AccountApiMetrics(Arc<Account>);
 
 #[derive(Debug)]
 struct Account {
-    name: ArcSwap<String>,
     endpoints: [PerEndpoint; Endpoint::ALL.len()],
     waits: [[OnceLock<Histogram>; Priority::ALL.len()]; Pool::ALL.len()],
     pools: [ArcSwapOption<PoolGauges>; Pool::ALL.len()],
@@ -226,9 +231,8 @@ impl Account {
 }
 
 impl AccountApiMetrics {
-    fn new(name: &str) -> Self {
+    fn new() -> Self {
         let account = Account {
-            name: ArcSwap::from_pointee(name.to_owned()),
             endpoints: std::array::from_fn(|at| PerEndpoint {
                 shown: AtomicBool::new(Endpoint::ALL[at].is_common()),
                 codes: std::array::from_fn(|_| Counter::default()),

@@ -1,6 +1,5 @@
 //! The families as a scrape reads them: names, help, labels, order.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use prometheus_client::collector::Collector;
@@ -9,19 +8,19 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::{Account, AccountApiMetrics, ApiMetrics, CODE_LABELS, PoolGauges};
+use super::{Account, ApiMetrics, CODE_LABELS, PoolGauges, Shown};
 use crate::exotel::{ErrorKind, Pool, Priority};
 
 /// Writes one family: `each` is called once for each account with its name.
 fn family(
     encoder: &mut DescriptorEncoder<'_>,
-    accounts: &BTreeMap<String, AccountApiMetrics>,
+    accounts: &Shown,
     (name, help, kind): (&str, &str, MetricType),
     each: impl Fn(&mut MetricEncoder<'_>, &str, &Account) -> Result<(), std::fmt::Error>,
 ) -> Result<(), std::fmt::Error> {
     let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
-    for account in accounts.values() {
-        each(&mut metric, &account.0.name.load(), &account.0)?;
+    for (name, account) in accounts.values() {
+        each(&mut metric, name, &account.0)?;
     }
     Ok(())
 }
@@ -167,7 +166,7 @@ impl Collector for ApiMetrics {
 /// Writes a gauge of every pool in use that has a value.
 fn pool_gauge(
     encoder: &mut DescriptorEncoder<'_>,
-    accounts: &BTreeMap<String, AccountApiMetrics>,
+    accounts: &Shown,
     (name, help): (&str, &str),
     value: impl Fn(&PoolGauges) -> Option<u64>,
 ) -> Result<(), std::fmt::Error> {

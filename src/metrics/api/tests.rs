@@ -87,7 +87,7 @@ fn what_happened_is_counted_and_state_is_shown() {
 }
 
 #[test]
-fn a_rename_keeps_the_counters_and_a_forgotten_account_goes() {
+fn a_rename_keeps_the_counters_and_an_account_that_left_goes() {
     let mut registry = Registry::default();
     let metrics = ApiMetrics::new(&mut registry);
     let account = metrics.for_account("sid1", "old");
@@ -97,6 +97,12 @@ fn a_rename_keeps_the_counters_and_a_forgotten_account_goes() {
     let text = scrape(&registry);
     has(&text, r#"exotel_api_operations_abandoned_total{account="new",endpoint="calls"} 2"#);
     assert!(!text.contains("\"old\""));
-    metrics.forget("sid1");
+    metrics.for_account("sid2", "other");
+    // Each takes the other's name: no scrape may show one name twice.
+    metrics.arrange(&[("sid1", "other"), ("sid2", "new")].into());
+    let text = scrape(&registry);
+    has(&text, r#"exotel_api_operations_abandoned_total{account="other",endpoint="calls"} 2"#);
+    has(&text, r#"exotel_api_operations_abandoned_total{account="new",endpoint="calls"} 0"#);
+    metrics.arrange(&[("sid3", "not asked for yet")].into());
     assert_eq!(scrape(&registry), "# EOF\n");
 }

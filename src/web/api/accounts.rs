@@ -262,6 +262,7 @@ pub(super) async fn exophones(
     State(shared): State<Shared>,
     ask: Ask,
 ) -> Result<Json<Vec<ExoPhone>>, Refusal> {
-    let numbers = shared.desk.exophones(ask.who.index);
-    Ok(Json(numbers.into_iter().map(|view| ExoPhone::new(view, &shared.numbers)).collect()))
+    let numbers = shared.desk.exophones(ask.who.account);
+    let shown = shared.manner.numbers();
+    Ok(Json(numbers.into_iter().map(|view| ExoPhone::new(view, &shown)).collect()))
 }

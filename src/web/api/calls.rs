@@ -288,7 +288,7 @@ pub(super) async fn list(State(shared): State<Shared>, ask: Ask) -> Result<Json<
     let word = |name: &str| ask.text(name);
     let exophone = match word("exophone") {
         None => None,
-        Some(number) => Some(shared.desk.exophone_digits(ask.who.index, number).ok_or_else(|| {
+        Some(number) => Some(shared.desk.exophone_digits(ask.who.account, number).ok_or_else(|| {
             bad("parameter_invalid", "The parameter exophone cannot be read.").with_detail(
                 "expected a number with at least ten digits, or the label of one of the account's",
             )
@@ -301,21 +301,22 @@ pub(super) async fn list(State(shared): State<Shared>, ask: Ask) -> Result<Json<
         exophone,
     };
     let wanted = CallsWanted { range, below, filter, limit: ask.limit(100) };
-    let found = shared.desk.calls(ask.who.index, wanted).await?;
-    let calls = found.calls.into_iter().map(|record| Call::new(record, &ask.who, &shared.numbers));
+    let found = shared.desk.calls(ask.who.account, wanted).await?;
+    let numbers = shared.manner.numbers();
+    let calls = found.calls.into_iter().map(|record| Call::new(record, &ask.who, &numbers));
     Ok(Json(Page { calls: calls.collect(), next_cursor: ask.cursor(LIST, found.next) }))
 }
 
 /// One call as the store knows it.
 pub(super) async fn one(State(shared): State<Shared>, ask: Ask) -> Result<Json<Call>, Refusal> {
-    let record = shared.desk.call(ask.who.index, ask.sid()?).await?.ok_or_else(unknown_call)?;
-    Ok(Json(Call::new(record, &ask.who, &shared.numbers)))
+    let record = shared.desk.call(ask.who.account, ask.sid()?).await?.ok_or_else(unknown_call)?;
+    Ok(Json(Call::new(record, &ask.who, &shared.manner.numbers())))
 }
 
 /// One call, asked for at Exotel first.
 pub(super) async fn refresh(State(shared): State<Shared>, ask: Ask) -> Result<Json<Refreshed>, Refusal> {
-    let refreshed = shared.desk.refresh(ask.who.index, ask.sid()?).await?.ok_or_else(unknown_call)?;
-    let call = Call::new(refreshed.record, &ask.who, &shared.numbers);
+    let refreshed = shared.desk.refresh(ask.who.account, ask.sid()?).await?.ok_or_else(unknown_call)?;
+    let call = Call::new(refreshed.record, &ask.who, &shared.manner.numbers());
     Ok(Json(Refreshed { call, api_version: refreshed.api_version }))
 }
 
@@ -336,7 +337,7 @@ pub(super) async fn stats(State(shared): State<Shared>, ask: Ask) -> Result<Json
         seconds[0].div_euclid(3600)
     };
     let (first, last) = (unit(clamp(begun)), clamp(seconds[1].saturating_add(3599).div_euclid(3600)));
-    let rows = shared.desk.hours(ask.who.index, (first, last)).await?;
+    let rows = shared.desk.hours(ask.who.account, (first, last)).await?;
     let start = |hour: u32| Time(WallTime(i64::from(hour) * 3600).to_timestamp(ask.who.offset));
     // They come in order of time.
     let buckets = rows

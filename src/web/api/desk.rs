@@ -4,14 +4,15 @@ use std::pin::Pin;
 
 use crate::model::health::{CheckCounts, CheckSource, HealthCheck, NumberHealth, Verdict};
 use crate::model::{
-    CallRecord, Direction, HourTotals, KnownExoPhone, SetAside, Sid, SyncRun, Timestamp, UtcOffset, WallTime,
+    AccountId, CallRecord, Direction, HourTotals, KnownExoPhone, SetAside, Sid, SyncRun, Timestamp,
+    UtcOffset, WallTime,
 };
 use crate::web::access::Refusal;
 
 /// An answer that takes a while, or a refusal in words for the caller.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;
 
-/// Answers what the API asks. Accounts are named by [`Who::index`].
+/// Answers what the API asks. Accounts are named by [`Who::account`].
 pub trait Desk: Send + Sync {
     /// The account with this name or sid; the first one without. None if there is none.
     fn account(&self, wanted: Option<&str>) -> Option<Who>;
@@ -25,71 +26,71 @@ pub trait Desk: Send + Sync {
     /// Health checks in `[from, to)`, newest first.
     fn checks(
         &self,
-        account: usize,
+        account: AccountId,
         source: CheckSource,
         range: (Timestamp, Timestamp),
         limit: usize,
     ) -> Reply<'_, Vec<HealthCheck>>;
 
     /// How many checks of polls were made in `[from, to)`, those among them that are kept as sums alone.
-    fn check_counts(&self, account: usize, range: (Timestamp, Timestamp)) -> Reply<'_, CheckCounts>;
+    fn check_counts(&self, account: AccountId, range: (Timestamp, Timestamp)) -> Reply<'_, CheckCounts>;
 
     /// Polls now and waits for the verdict.
-    fn check_now(&self, account: usize) -> Reply<'_, Verdict>;
+    fn check_now(&self, account: AccountId) -> Reply<'_, Verdict>;
 
     /// Runs of the sync, newest first.
-    fn runs(&self, account: usize, limit: usize) -> Reply<'_, Vec<SyncRun>>;
+    fn runs(&self, account: AccountId, limit: usize) -> Reply<'_, Vec<SyncRun>>;
 
     /// Runs that began in `[from, to)`: sums of all, and the newest.
     fn runs_between(
         &self,
-        account: usize,
+        account: AccountId,
         range: (Timestamp, Timestamp),
         limit: usize,
     ) -> Reply<'_, RunsBetween>;
 
     /// Starts a sync; refuses with 409 if one is under way.
-    fn sync_now(&self, account: usize) -> Reply<'_, ()>;
+    fn sync_now(&self, account: AccountId) -> Reply<'_, ()>;
 
     /// The account's numbers, in the order in which they became known.
-    fn exophones(&self, account: usize) -> Vec<ExoPhoneView>;
+    fn exophones(&self, account: AccountId) -> Vec<ExoPhoneView>;
 
     /// The last ten digits of one of the account's numbers by number or label, or of any number.
-    fn exophone_digits(&self, account: usize, name: &str) -> Option<u64>;
+    fn exophone_digits(&self, account: AccountId, name: &str) -> Option<u64>;
 
     /// Calls that fit, newest first.
-    fn calls(&self, account: usize, wanted: CallsWanted) -> Reply<'_, CallsFound>;
+    fn calls(&self, account: AccountId, wanted: CallsWanted) -> Reply<'_, CallsFound>;
 
     /// One call.
-    fn call(&self, account: usize, sid: Sid) -> Reply<'_, Option<CallRecord>>;
+    fn call(&self, account: AccountId, sid: Sid) -> Reply<'_, Option<CallRecord>>;
 
     /// Asks Exotel for one call, stores what it says, and gives what is known then; none where that is older
     /// than what is kept.
-    fn refresh(&self, account: usize, sid: Sid) -> Reply<'_, Option<Refreshed>>;
+    fn refresh(&self, account: AccountId, sid: Sid) -> Reply<'_, Option<Refreshed>>;
 
     /// Roll-ups of the hours `[from, to)` of Exotel's wall clock.
-    fn hours(&self, account: usize, range: (u32, u32)) -> Reply<'_, Vec<(u32, Direction, HourTotals)>>;
+    fn hours(&self, account: AccountId, range: (u32, u32)) -> Reply<'_, Vec<(u32, Direction, HourTotals)>>;
 
     /// What came by webhook.
-    fn webhooks(&self, account: usize) -> Reply<'_, WebhooksView>;
+    fn webhooks(&self, account: AccountId) -> Reply<'_, WebhooksView>;
 
     /// Calls whose callback was missed, the last created first, below a place.
     fn missed(
         &self,
-        account: usize,
+        account: AccountId,
         below: Option<(WallTime, Sid)>,
         limit: usize,
     ) -> Reply<'_, Vec<CallRecord>>;
 
     /// Rows that were set aside.
-    fn set_aside(&self, account: usize) -> Reply<'_, Vec<SetAside>>;
+    fn set_aside(&self, account: AccountId) -> Reply<'_, Vec<SetAside>>;
 }
 
 /// An account as the API must know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Who {
-    /// Its place among the accounts.
-    pub index: usize,
+    /// Its number in the store.
+    pub account: AccountId,
     /// Sid.
     pub sid: String,
     /// Offset of its days and of Exotel's times.

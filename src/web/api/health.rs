@@ -100,7 +100,7 @@ answer! {
 
 /// Newest check of a poll.
 pub(super) async fn current(State(shared): State<Shared>, ask: Ask) -> Result<Json<Option<Check>>, Refusal> {
-    let newest = shared.desk.checks(ask.who.index, CheckSource::Poll, ALWAYS, 1).await?;
+    let newest = shared.desk.checks(ask.who.account, CheckSource::Poll, ALWAYS, 1).await?;
     Ok(Json(newest.into_iter().next().map(Check::from)))
 }
 
@@ -110,15 +110,15 @@ pub(super) async fn history(State(shared): State<Shared>, ask: Ask) -> Result<Js
         Some("push") => CheckSource::Push,
         _ => CheckSource::Poll,
     };
-    let checks = shared.desk.checks(ask.who.index, source, ALWAYS, ask.limit(100)).await?;
+    let checks = shared.desk.checks(ask.who.account, source, ALWAYS, ask.limit(100)).await?;
     Ok(Json(checks.into_iter().map(Check::from).collect()))
 }
 
 /// Sums of a range.
 pub(super) async fn stats(State(shared): State<Shared>, ask: Ask) -> Result<Json<Stats>, Refusal> {
     let range = ask.range(("startDate", "endDate"), shared.desk.now(), DAY)?;
-    let counts = shared.desk.check_counts(ask.who.index, range).await?;
-    let checks = shared.desk.checks(ask.who.index, CheckSource::Poll, range, MOST).await?;
+    let counts = shared.desk.check_counts(ask.who.account, range).await?;
+    let checks = shared.desk.checks(ask.who.account, CheckSource::Poll, range, MOST).await?;
     Ok(Json(summed(&counts, checks)))
 }
 
@@ -140,7 +140,7 @@ pub(super) async fn check(
     State(shared): State<Shared>,
     ask: Ask,
 ) -> Result<(StatusCode, Json<Done>), Refusal> {
-    let verdict = shared.desk.check_now(ask.who.index).await?;
+    let verdict = shared.desk.check_now(ask.who.account).await?;
     let message = format!("The health check is done: {}.", verdict.as_str());
     Ok((StatusCode::CREATED, Json(Done { message })))
 }

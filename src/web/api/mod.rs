@@ -25,11 +25,15 @@ mod webhooks;
 
 use std::sync::Arc;
 
-use axum::middleware::map_response;
+use arc_swap::ArcSwap;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use http::{HeaderValue, StatusCode, header};
+use tower::{Layer, ServiceExt};
+use tower_http::cors::CorsLayer;
 
 use self::ask::Declared;
 use super::access::{Guard, Refusal, api_fallback};
@@ -41,11 +45,32 @@ pub use self::numbers::Numbers;
 #[derive(Clone)]
 struct Shared {
     desk: Arc<dyn Desk>,
-    numbers: Numbers,
+    manner: Manner,
+}
+
+/// How answers are given, as configured. Cheap to clone; clones are one. May change between two requests.
+#[derive(Clone, Debug)]
+pub struct Manner(Arc<ArcSwap<(Arc<Numbers>, Option<CorsLayer>)>>);
+
+impl Manner {
+    /// With numbers shown like this, and answers that pages of these origins may read.
+    pub fn new(numbers: Numbers, cors_origins: &[String]) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee((Arc::new(numbers), cors::layer(cors_origins)))))
+    }
+
+    /// Answers like this from the next request on.
+    pub fn change(&self, numbers: Numbers, cors_origins: &[String]) {
+        self.0.store(Arc::new((Arc::new(numbers), cors::layer(cors_origins))));
+    }
+
+    /// How numbers are shown now.
+    fn numbers(&self) -> Arc<Numbers> {
+        Arc::clone(&self.0.load().0)
+    }
 }
 
 /// Everything below `/api`: the routes, their description, and 404 for the rest.
-pub fn router(guard: &Guard, desk: Arc<dyn Desk>, numbers: Numbers, cors_origins: &[String]) -> Router {
+pub fn router(guard: &Guard, desk: Arc<dyn Desk>, manner: &Manner) -> Router {
     let mut router = Router::new();
     for route in routes::all() {
         let handler = route.handler.fallback(wrong_method).layer(Extension(Declared(route.parameters)));
@@ -53,14 +78,20 @@ pub fn router(guard: &Guard, desk: Arc<dyn Desk>, numbers: Numbers, cors_origins
     }
     let document = Arc::new(openapi::document());
     let described = get(move || async move { Json(Arc::unwrap_or_clone(document)) });
-    let router = router
-        .with_state(Shared { desk, numbers })
+    router
+        .with_state(Shared { desk, manner: manner.clone() })
         .route("/api/openapi.json", described.fallback(wrong_method))
         .merge(api_fallback(guard))
-        .layer(map_response(not_to_be_kept));
-    match cors::layer(cors_origins) {
-        Some(cors) => router.layer(cors),
-        None => router,
+        .layer(map_response(not_to_be_kept))
+        .layer(from_fn_with_state(manner.clone(), across_origins))
+}
+
+/// Answers preflights of the configured origins, and lets them read answers.
+async fn across_origins(State(manner): State<Manner>, request: Request, next: Next) -> Response {
+    let cors = manner.0.load().1.clone();
+    match cors {
+        Some(cors) => cors.layer(next).oneshot(request).await.unwrap_or_else(|never| match never {}),
+        None => next.run(request).await,
     }
 }
 

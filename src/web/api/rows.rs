@@ -42,14 +42,15 @@ pub(super) async fn set_aside(
     State(shared): State<Shared>,
     ask: Ask,
 ) -> Result<Json<Vec<SetAside>>, Refusal> {
-    let mut rows = shared.desk.set_aside(ask.who.index).await?;
+    let mut rows = shared.desk.set_aside(ask.who.account).await?;
     rows.sort_by_key(|row| std::cmp::Reverse((row.first_seen, row.id)));
     let wall = |seconds| Time(WallTime(seconds).to_timestamp(ask.who.offset));
+    let numbers = shared.manner.numbers();
     let rows = rows.into_iter().take(ask.limit(100)).map(|row| SetAside {
         id: format!("{:016x}", row.id),
         sid: row.sid,
         reason: row.reason,
-        raw: raw(&shared.numbers, &row.raw),
+        raw: raw(&numbers, &row.raw),
         created_after: wall(row.after),
         created_before: wall(row.before),
         first_seen: Time::seconds(row.first_seen),

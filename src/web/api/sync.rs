@@ -96,20 +96,20 @@ answer! {
 
 /// Newest run.
 pub(super) async fn status(State(shared): State<Shared>, ask: Ask) -> Result<Json<Option<Run>>, Refusal> {
-    let newest = shared.desk.runs(ask.who.index, 1).await?;
+    let newest = shared.desk.runs(ask.who.account, 1).await?;
     Ok(Json(newest.into_iter().next().map(Run::from)))
 }
 
 /// Runs, newest first.
 pub(super) async fn history(State(shared): State<Shared>, ask: Ask) -> Result<Json<Vec<Run>>, Refusal> {
-    let runs = shared.desk.runs(ask.who.index, ask.limit(50)).await?;
+    let runs = shared.desk.runs(ask.who.account, ask.limit(50)).await?;
     Ok(Json(runs.into_iter().map(Run::from).collect()))
 }
 
 /// Sums of a range.
 pub(super) async fn stats(State(shared): State<Shared>, ask: Ask) -> Result<Json<Stats>, Refusal> {
     let range = ask.range(("startDate", "endDate"), shared.desk.now(), DAY)?;
-    let runs = shared.desk.runs_between(ask.who.index, range, MOST).await?;
+    let runs = shared.desk.runs_between(ask.who.account, range, MOST).await?;
     Ok(Json(Stats {
         total: runs.total,
         successful: runs.successful,
@@ -125,7 +125,7 @@ pub(super) async fn trigger(
     State(shared): State<Shared>,
     ask: Ask,
 ) -> Result<(StatusCode, Json<Done>), Refusal> {
-    shared.desk.sync_now(ask.who.index).await?;
+    shared.desk.sync_now(ask.who.account).await?;
     Ok((StatusCode::CREATED, Json(Done { message: "The sync was started.".to_owned() })))
 }
 

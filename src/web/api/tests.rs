@@ -16,8 +16,8 @@ use crate::model::health::{
     CheckCounts, CheckSource, Connectivity, HealthCheck, NumberHealth, Reachability, State, Verdict,
 };
 use crate::model::{
-    Book, CallRecord, Clock, Details, Direction, HourTotals, KnownExoPhone, LegStatus, Observation,
-    RunStatus, SetAside, Sid, Status, SyncRun, Timestamp, UtcOffset, WallTime,
+    AccountId, Book, CallRecord, Clock, Details, Direction, HourTotals, KnownExoPhone, LegStatus,
+    Observation, RunStatus, SetAside, Sid, Status, SyncRun, Timestamp, UtcOffset, WallTime,
 };
 use crate::web::access::matrix::{self, Row};
 use crate::web::access::{Role, issue};
@@ -89,7 +89,7 @@ impl Desk for Canned {
     fn account(&self, wanted: Option<&str>) -> Option<Who> {
         let index = ["acme", "globex"].iter().position(|name| wanted.is_none_or(|wanted| wanted == *name))?;
         Some(Who {
-            index,
+            account: AccountId(u16::try_from(index).unwrap()),
             sid: format!("sid{index}"),
             offset: UtcOffset(19_800),
             currency: "INR".to_owned(),
@@ -131,7 +131,7 @@ impl Desk for Canned {
 
     fn checks(
         &self,
-        _: usize,
+        _: AccountId,
         _: CheckSource,
         _: (Timestamp, Timestamp),
         limit: usize,
@@ -139,32 +139,37 @@ impl Desk for Canned {
         ready(vec![check(); limit.min(3)])
     }
 
-    fn check_counts(&self, _: usize, _: (Timestamp, Timestamp)) -> Reply<'_, CheckCounts> {
+    fn check_counts(&self, _: AccountId, _: (Timestamp, Timestamp)) -> Reply<'_, CheckCounts> {
         let mut counts = CheckCounts::default();
         counts.add(Verdict::Ok);
         ready(counts)
     }
 
-    fn check_now(&self, _: usize) -> Reply<'_, Verdict> {
+    fn check_now(&self, _: AccountId) -> Reply<'_, Verdict> {
         ready(Verdict::Ok)
     }
 
-    fn runs(&self, _: usize, limit: usize) -> Reply<'_, Vec<SyncRun>> {
+    fn runs(&self, _: AccountId, limit: usize) -> Reply<'_, Vec<SyncRun>> {
         ready(vec![run(); limit.min(3)])
     }
 
-    fn runs_between(&self, _: usize, (from, to): (Timestamp, Timestamp), _: usize) -> Reply<'_, RunsBetween> {
+    fn runs_between(
+        &self,
+        _: AccountId,
+        (from, to): (Timestamp, Timestamp),
+        _: usize,
+    ) -> Reply<'_, RunsBetween> {
         // The length of the range, to be seen.
         let total = u64::try_from(to - from).unwrap();
         ready(RunsBetween { total, successful: 1, failed: 2, stored: 3, newest: vec![run()] })
     }
 
-    fn sync_now(&self, account: usize) -> Reply<'_, ()> {
+    fn sync_now(&self, account: AccountId) -> Reply<'_, ()> {
         let running = Refusal::new(StatusCode::CONFLICT, "sync_running", "A sync is under way already.");
-        Box::pin(std::future::ready(if account == 0 { Ok(()) } else { Err(running) }))
+        Box::pin(std::future::ready(if account == AccountId(0) { Ok(()) } else { Err(running) }))
     }
 
-    fn exophones(&self, _: usize) -> Vec<ExoPhoneView> {
+    fn exophones(&self, _: AccountId) -> Vec<ExoPhoneView> {
         let side = Some(Connectivity::of(State::Outage));
         let health = NumberHealth {
             reachability: Reachability { inbound: side, outbound: None },
@@ -196,27 +201,27 @@ impl Desk for Canned {
         }]
     }
 
-    fn exophone_digits(&self, _: usize, name: &str) -> Option<u64> {
+    fn exophone_digits(&self, _: AccountId, name: &str) -> Option<u64> {
         crate::model::last_ten_digits(name)
     }
 
-    fn calls(&self, _: usize, wanted: CallsWanted) -> Reply<'_, CallsFound> {
+    fn calls(&self, _: AccountId, wanted: CallsWanted) -> Reply<'_, CallsFound> {
         let next = wanted.below.is_none().then(|| (WallTime(NOW.0), Sid::parse("sid").unwrap()));
         ready(CallsFound { calls: vec![call("sid")], next })
     }
 
-    fn call(&self, _: usize, sid: Sid) -> Reply<'_, Option<CallRecord>> {
+    fn call(&self, _: AccountId, sid: Sid) -> Reply<'_, Option<CallRecord>> {
         ready((sid.as_str() == "known").then(|| call("known")))
     }
 
-    fn refresh(&self, account: usize, sid: Sid) -> Reply<'_, Option<Refreshed>> {
+    fn refresh(&self, account: AccountId, sid: Sid) -> Reply<'_, Option<Refreshed>> {
         Box::pin(async move {
             let record = self.call(account, sid).await?;
             Ok(record.map(|record| Refreshed { record, api_version: "v2" }))
         })
     }
 
-    fn hours(&self, _: usize, (from, _): (u32, u32)) -> Reply<'_, Vec<(u32, Direction, HourTotals)>> {
+    fn hours(&self, _: AccountId, (from, _): (u32, u32)) -> Reply<'_, Vec<(u32, Direction, HourTotals)>> {
         let mut totals =
             HourTotals { seconds: 60, conversation: 42, cost: 1_250_000, ..HourTotals::default() };
         totals.statuses[0] = 3;
@@ -229,7 +234,7 @@ impl Desk for Canned {
         ])
     }
 
-    fn webhooks(&self, _: usize) -> Reply<'_, WebhooksView> {
+    fn webhooks(&self, _: AccountId) -> Reply<'_, WebhooksView> {
         ready(WebhooksView {
             enabled: true,
             kinds: vec![WebhookKind {
@@ -244,11 +249,11 @@ impl Desk for Canned {
         })
     }
 
-    fn missed(&self, _: usize, _: Option<(WallTime, Sid)>, limit: usize) -> Reply<'_, Vec<CallRecord>> {
+    fn missed(&self, _: AccountId, _: Option<(WallTime, Sid)>, limit: usize) -> Reply<'_, Vec<CallRecord>> {
         ready(vec![call("sid"); limit.min(2)])
     }
 
-    fn set_aside(&self, _: usize) -> Reply<'_, Vec<SetAside>> {
+    fn set_aside(&self, _: AccountId) -> Reply<'_, Vec<SetAside>> {
         ready(vec![SetAside {
             id: u64::MAX,
             raw: format!("{{\"From\": \"{CANARY}\", \"Created\": \"2026-03-02 18:45:10\"}}"),
@@ -264,7 +269,7 @@ impl Desk for Canned {
 }
 
 fn routes_with(numbers: Numbers, cors: &[String]) -> Router {
-    router(&Guard::new(&api()).unwrap(), Arc::new(Canned), numbers, cors)
+    router(&Guard::new(&api()).unwrap(), Arc::new(Canned), &Manner::new(numbers, cors))
 }
 
 async fn send(routes: Router, request: Request<Body>) -> (StatusCode, HeaderMap, Vec<u8>) {
@@ -273,15 +278,18 @@ async fn send(routes: Router, request: Request<Body>) -> (StatusCode, HeaderMap,
     (parts.status, parts.headers, to_bytes(body, usize::MAX).await.unwrap().to_vec())
 }
 
-async fn ask(method: Method, path: &str, role: Role, numbers: Numbers) -> (StatusCode, Value) {
+fn asked(method: Method, path: &str, role: Role) -> Request<Body> {
     let token = issue(&api(), role, Duration::from_secs(60), Clock::system().now()).unwrap();
-    let request = Request::builder()
+    Request::builder()
         .method(method)
         .uri(path)
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
         .body(Body::empty())
-        .unwrap();
-    let (status, _, body) = send(routes_with(numbers, &[]), request).await;
+        .unwrap()
+}
+
+async fn ask(method: Method, path: &str, role: Role, numbers: Numbers) -> (StatusCode, Value) {
+    let (status, _, body) = send(routes_with(numbers, &[]), asked(method, path, role)).await;
     (status, serde_json::from_slice(&body).unwrap_or_else(|fault| panic!("{path}: {fault}: {body:?}")))
 }
 
@@ -609,8 +617,27 @@ async fn pages_of_the_configured_origins_may_ask_and_others_may_not() {
 }
 
 #[tokio::test]
+async fn how_numbers_are_shown_and_who_may_read_changes_while_it_serves() {
+    let manner = Manner::new(Numbers::Masked, &[]);
+    let routes = router(&Guard::new(&api()).unwrap(), Arc::new(Canned), &manner);
+    let ask = async || {
+        let mut request = asked(Method::GET, "/api/monitoring/rows/set-aside", Role::Manager);
+        request.headers_mut().insert(header::ORIGIN, HeaderValue::from_static("https://ops.example.com"));
+        let (_, headers, body) = send(routes.clone(), request).await;
+        let shown = String::from_utf8(body).unwrap().contains(CANARY);
+        (shown, headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN))
+    };
+    assert_eq!(ask().await, (false, false));
+    manner.change(Numbers::Plain, &["https://ops.example.com".to_owned()]);
+    assert_eq!(ask().await, (true, true));
+    manner.change(Numbers::hashed(&[7; 32]), &[]);
+    assert_eq!(ask().await, (false, false));
+}
+
+#[tokio::test]
 async fn without_a_key_the_api_is_off() {
-    let routes = router(&Guard::new(&Api::default()).unwrap(), Arc::new(Canned), Numbers::Masked, &[]);
+    let manner = Manner::new(Numbers::Masked, &[]);
+    let routes = router(&Guard::new(&Api::default()).unwrap(), Arc::new(Canned), &manner);
     let request = Request::get("/api/monitoring/health/current").body(Body::empty()).unwrap();
     let (status, _, body) = send(routes, request).await;
     let body: Value = serde_json::from_slice(&body).unwrap();

@@ -44,7 +44,7 @@ answer! {
 
 /// Sums.
 pub(super) async fn stats(State(shared): State<Shared>, ask: Ask) -> Result<Json<Stats>, Refusal> {
-    let seen = shared.desk.webhooks(ask.who.index).await?;
+    let seen = shared.desk.webhooks(ask.who.account).await?;
     let kinds = seen.kinds.into_iter().map(|kind| OfKind {
         kind: kind.kind,
         expected: kind.expected,
@@ -66,9 +66,10 @@ pub(super) async fn missed(State(shared): State<Shared>, ask: Ask) -> Result<Jso
     const LIST: &str = "missed";
     let limit = ask.limit(100);
     let below = ask.below(LIST)?;
-    let records = shared.desk.missed(ask.who.index, below, limit).await?;
+    let records = shared.desk.missed(ask.who.account, below, limit).await?;
     let last = records.last().filter(|_| records.len() == limit);
     let next = last.map(|record| (record.call.created, record.call.sid.clone()));
-    let calls = records.into_iter().map(|record| Call::new(record, &ask.who, &shared.numbers)).collect();
+    let numbers = shared.manner.numbers();
+    let calls = records.into_iter().map(|record| Call::new(record, &ask.who, &numbers)).collect();
     Ok(Json(Page { calls, next_cursor: ask.cursor(LIST, next) }))
 }

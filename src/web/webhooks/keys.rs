@@ -6,12 +6,14 @@ use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use crate::config::Secret;
-use crate::model::UtcOffset;
+use crate::model::{AccountId, UtcOffset};
 
 /// An account as webhooks name it.
 #[derive(Clone, Debug)]
 pub struct Entrance {
-    /// Configured name; also the `account` label.
+    /// Its number in the store, which no change of its name changes.
+    pub account: AccountId,
+    /// Configured name.
     pub name: String,
     /// Account sid; both stand for the account in an address.
     pub sid: String,
@@ -86,7 +88,8 @@ mod tests {
 
     fn entrance(name: &str, sid: &str, secrets: &[&str]) -> Entrance {
         let secrets = secrets.iter().map(|text| Secret::new(*text)).collect();
-        Entrance { name: name.to_owned(), sid: sid.to_owned(), secrets, offset: UtcOffset::default() }
+        let (name, sid) = (name.to_owned(), sid.to_owned());
+        Entrance { account: AccountId(1), name, sid, secrets, offset: UtcOffset::default() }
     }
 
     #[test]

@@ -30,6 +30,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -46,7 +47,7 @@ use self::room::Room;
 use crate::exotel::callback::{self, Letter, Unreadable};
 use crate::metrics::webhooks::{WebhookMetrics, WebhookOutcome};
 use crate::model::callback::{Kind, Taken, Told};
-use crate::model::{Clock, Timestamp, UtcOffset};
+use crate::model::{AccountId, Clock, Timestamp, UtcOffset};
 
 pub use self::keys::Entrance;
 
@@ -62,8 +63,8 @@ const LONG_BODY: usize = 64 * 1024;
 /// A callback that was read, with the right secret.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// Number of the entrance it came through.
-    pub account: usize,
+    /// The account whose entrance it came through.
+    pub account: AccountId,
     /// The kind in its address.
     pub kind: Kind,
     /// What it says.
@@ -104,39 +105,71 @@ impl fmt::Debug for Webhooks {
 }
 
 impl Webhooks {
-    /// The routes, to be merged beside others, outside of what asks for a password. No fallback.
-    pub fn router(self) -> Router {
-        let offsets = self.entrances.iter().map(|entrance| entrance.offset).collect();
-        let names = self.entrances.iter().map(|entrance| entrance.name.clone()).collect();
-        let door = Door {
-            taken_by_any: self.entrances.iter().any(|entrance| !entrance.secrets.is_empty()),
-            keys: Keys::new(&self.entrances),
-            names,
-            offsets,
-            allow_from: self.allow_from,
+    /// The door that it makes.
+    pub fn door(self) -> Door {
+        Door(Arc::new(Inner {
+            entry: ArcSwap::from_pointee(Entry::new(self.entrances, self.allow_from)),
             sink: self.sink,
             metrics: self.metrics,
             clock: self.clock,
             room: Room::default(),
             burst: Burst::default(),
-        };
-        Router::new().route("/webhooks/{*rest}", any(receive)).with_state(Arc::new(door))
+        }))
+    }
+}
+
+/// The door at work. Cheap to clone; clones are one.
+#[derive(Clone)]
+pub struct Door(Arc<Inner>);
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door").finish_non_exhaustive()
+    }
+}
+
+impl Door {
+    /// The routes, to be merged beside others, outside of what asks for a password. No fallback.
+    pub fn router(&self) -> Router {
+        Router::new().route("/webhooks/{*rest}", any(receive)).with_state(Arc::clone(&self.0))
+    }
+
+    /// Lets in who has these secrets and comes from these networks, from the next request on. A request
+    /// that was let in goes on.
+    pub fn change(&self, entrances: Vec<Entrance>, allow_from: Vec<IpNet>) {
+        self.0.entry.store(Arc::new(Entry::new(entrances, allow_from)));
+    }
+}
+
+/// Who is let in.
+struct Entry {
+    keys: Keys,
+    entrances: Vec<Entrance>,
+    allow_from: Vec<IpNet>,
+    /// Whether any account takes webhooks; if none does, nothing is counted.
+    taken_by_any: bool,
+}
+
+impl Entry {
+    fn new(entrances: Vec<Entrance>, allow_from: Vec<IpNet>) -> Self {
+        let taken_by_any = entrances.iter().any(|entrance| !entrance.secrets.is_empty());
+        Self { keys: Keys::new(&entrances), entrances, allow_from, taken_by_any }
+    }
+
+    fn may_send(&self, peer: Option<IpAddr>) -> bool {
+        self.allow_from.is_empty()
+            || peer.is_some_and(|peer| self.allow_from.iter().any(|network| network.contains(&peer)))
     }
 }
 
 /// What every request needs.
-struct Door {
-    keys: Keys,
-    names: Vec<String>,
-    offsets: Vec<UtcOffset>,
-    allow_from: Vec<IpNet>,
+struct Inner {
+    entry: ArcSwap<Entry>,
     sink: Sink,
     metrics: WebhookMetrics,
     clock: Clock,
     room: Room,
     burst: Burst,
-    /// Whether any account takes webhooks; if none does, nothing is counted.
-    taken_by_any: bool,
 }
 
 /// A request that was not taken: what is counted and what is answered.
@@ -158,42 +191,49 @@ impl IntoResponse for Refusal {
     }
 }
 
-async fn receive(State(door): State<Arc<Door>>, request: Request) -> Response {
+async fn receive(State(door): State<Arc<Inner>>, request: Request) -> Response {
     let arrived = Instant::now();
+    // One request is judged by one configuration, whatever is changed meanwhile.
+    let entry = door.entry.load_full();
     let (parts, body) = request.into_parts();
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
     let mut path = parts.uri.path().strip_prefix("/webhooks/").unwrap_or("").splitn(3, '/');
     let mut part = || path.next().unwrap_or("");
     let (account, secret, kind) = (part(), part(), part());
-    let found = door.keys.try_open(&decoded(account), &decoded(secret));
-    let name = found.account.map(|index| door.names[index].as_str());
+    let found = entry.keys.try_open(&decoded(account), &decoded(secret));
+    let entrance = found.account.map(|index| &entry.entrances[index]);
     let kind = Kind::from_word(kind.strip_suffix('/').unwrap_or(kind));
-    if !door.may_send(peer) {
-        door.count(name, kind, WebhookOutcome::Unauthorized);
+    let count = |kind, outcome| {
+        if entry.taken_by_any {
+            door.metrics.answered(entrance.map(|entrance| entrance.account), kind, outcome);
+        }
+    };
+    if !entry.may_send(peer) {
+        count(kind, WebhookOutcome::Unauthorized);
         let reason = "This address may not send webhooks: it is in no network of webhooks.allow_from.";
         return Refusal::new(WebhookOutcome::Unauthorized, StatusCode::FORBIDDEN, reason).into_response();
     }
-    let (Some(index), Some(name), true) = (found.account, name, found.opened) else {
-        door.count(name, kind, WebhookOutcome::Unauthorized);
+    let (Some(entrance), true) = (entrance, found.opened) else {
+        count(kind, WebhookOutcome::Unauthorized);
         if door.burst.wrong(peer) == Pace::Slowed {
             tokio::time::sleep(SLOWED).await;
         }
         let reason = "The account is not known, or the secret is wrong.";
         return Refusal::new(WebhookOutcome::Unauthorized, StatusCode::UNAUTHORIZED, reason).into_response();
     };
-    let result = door.take(index, kind, arrived, &parts, body).await;
+    let result = door.take(entrance, kind, arrived, &parts, body).await;
     let (shown, outcome) = match &result {
         Ok((kind, taken)) => (*kind, (*taken).into()),
         Err(refusal) => (kind, refusal.outcome),
     };
-    door.count(Some(name), shown, outcome);
+    count(shown, outcome);
     door.metrics.handled(shown, arrived.elapsed());
     match result {
         Ok(_) => StatusCode::OK.into_response(),
         Err(refusal) => {
             let kind = kind.map_or("other", Kind::as_str);
             tracing::warn!(
-                account = name,
+                account = entrance.name,
                 kind,
                 status = refusal.status.as_u16(),
                 reason = refusal.reason,
@@ -208,22 +248,11 @@ async fn receive(State(door): State<Arc<Door>>, request: Request) -> Response {
     }
 }
 
-impl Door {
-    fn count(&self, account: Option<&str>, kind: Option<Kind>, outcome: WebhookOutcome) {
-        if self.taken_by_any {
-            self.metrics.answered(account, kind, outcome);
-        }
-    }
-
-    fn may_send(&self, peer: Option<IpAddr>) -> bool {
-        self.allow_from.is_empty()
-            || peer.is_some_and(|peer| self.allow_from.iter().any(|network| network.contains(&peer)))
-    }
-
+impl Inner {
     /// Takes a callback whose secret was right. Gives the kind under which it is counted.
     async fn take(
         &self,
-        index: usize,
+        entrance: &Entrance,
         kind: Option<Kind>,
         arrived: Instant,
         parts: &request::Parts,
@@ -259,14 +288,15 @@ impl Door {
                 Fault::Late => bad(format!("The body did not come within {} s.", BODY_TIMEOUT.as_secs())),
                 Fault::Cut => bad("The body was cut off.".to_owned()),
             })?;
-        let told = self.read(kind, index, parts, body).await.map_err(|fault| bad(format!("{fault}.")))?;
+        let told =
+            self.read(kind, entrance.offset, parts, body).await.map_err(|fault| bad(format!("{fault}.")))?;
         let shown = if matches!(told, Told::Unknown(_)) { None } else { Some(kind) };
         let received = self.clock.now();
-        let keeping = (self.sink)(Delivery { account: index, kind, told, received });
+        let keeping = (self.sink)(Delivery { account: entrance.account, kind, told, received });
         match timeout_at(arrived + ANSWER_TIMEOUT, keeping).await {
             Ok(Ok(taken)) => {
                 if let (Some(kind), Taken::Accepted) = (shown, taken) {
-                    self.metrics.received(&self.names[index], kind, received);
+                    self.metrics.received(entrance.account, kind, received);
                 }
                 Ok((shown, taken))
             }
@@ -280,12 +310,12 @@ impl Door {
     async fn read(
         &self,
         kind: Kind,
-        index: usize,
+        offset: UtcOffset,
         parts: &request::Parts,
         body: Vec<u8>,
     ) -> Result<Told, Unreadable> {
         let content_type = parts.headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
-        let (query, offset) = (parts.uri.query(), self.offsets[index]);
+        let query = parts.uri.query();
         if body.len() <= LONG_BODY {
             return callback::read(&Letter { kind, content_type, query, body: &body, offset });
         }

@@ -11,9 +11,11 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::config::Secret;
+use crate::metrics::webhooks::TakesWebhooks;
 
 const SECRET: &str = "a-secret-for-webhooks";
 const FORM: &str = "application/x-www-form-urlencoded";
+const ACME: AccountId = AccountId(2);
 const NOW: Timestamp = Timestamp(1_772_457_400);
 
 /// What the sink does with what it gets.
@@ -25,15 +27,27 @@ enum Fate {
 }
 
 struct Bench {
+    door: Door,
     router: Router,
     registry: Registry,
     delivered: Arc<Mutex<Vec<Delivery>>>,
 }
 
+fn entrance(account: AccountId, name: &str, sid: &str, secrets: &[&str]) -> Entrance {
+    Entrance {
+        account,
+        name: name.to_owned(),
+        sid: sid.to_owned(),
+        secrets: secrets.iter().map(|text| Secret::new(*text)).collect(),
+        offset: UtcOffset::default(),
+    }
+}
+
 fn bench(fate: Fate, allow_from: &[&str]) -> Bench {
     let mut registry = Registry::default();
     let metrics = WebhookMetrics::register(&mut registry);
-    metrics.add_account("acme");
+    let acme = TakesWebhooks { id: ACME, name: "acme".to_owned(), expected: vec![], seen: vec![] };
+    metrics.arrange(vec![acme], NOW);
     let delivered: Arc<Mutex<Vec<Delivery>>> = Arc::default();
     let inside = Arc::clone(&delivered);
     let sink: Sink = Arc::new(move |delivery| {
@@ -46,23 +60,19 @@ fn bench(fate: Fate, allow_from: &[&str]) -> Bench {
             }
         })
     });
-    let entrance = |name: &str, sid: &str, secrets: &[&str]| Entrance {
-        name: name.to_owned(),
-        sid: sid.to_owned(),
-        secrets: secrets.iter().map(|text| Secret::new(*text)).collect(),
-        offset: UtcOffset::default(),
-    };
     let webhooks = Webhooks {
         entrances: vec![
-            entrance("silent", "silent1", &[]),
-            entrance("acme", "acme1", &["the-old-secret-of-acme", SECRET]),
+            entrance(AccountId(1), "silent", "silent1", &[]),
+            entrance(ACME, "acme", "acme1", &["the-old-secret-of-acme", SECRET]),
         ],
         allow_from: allow_from.iter().map(|text| text.parse().unwrap()).collect(),
         sink,
         metrics,
         clock: Clock::following_tokio(NOW),
     };
-    Bench { router: webhooks.router().fallback(|| async { StatusCode::NOT_FOUND }), registry, delivered }
+    let door = webhooks.door();
+    let router = door.router().fallback(|| async { StatusCode::NOT_FOUND });
+    Bench { door, router, registry, delivered }
 }
 
 fn accepting() -> Bench {
@@ -167,7 +177,7 @@ async fn what_is_durable_is_answered_with_an_empty_200() {
                 assert_eq!(answer, (200, String::new()));
                 bench.counted("acme", kind, "accepted", 1);
                 let delivered = bench.delivered.lock().unwrap();
-                assert_eq!((delivered[0].account, delivered[0].received), (1, NOW));
+                assert_eq!((delivered[0].account, delivered[0].received), (ACME, NOW));
                 assert!(matches!(delivered[0].told, Told::Call(_)));
             }
         }
@@ -357,6 +367,29 @@ async fn only_the_named_networks_may_send_where_some_are_named() {
 }
 
 #[tokio::test]
+async fn a_changed_door_lets_in_by_the_new_secrets_names_and_networks() {
+    let bench = accepting();
+    let path = |account: &str, secret: &str| format!("/webhooks/{account}/{secret}/calls");
+    let new = "the-next-secret-of-acme";
+    assert_eq!(bench.call(&path("acme", new)).await.0, 401);
+    bench.door.change(vec![entrance(ACME, "renamed", "acme1", &[SECRET, new])], vec![]);
+    for (account, secret, status) in [
+        ("renamed", new, 200),
+        ("acme1", SECRET, 200),
+        ("acme", SECRET, 401),
+        ("renamed", "the-old-secret-of-acme", 401),
+        ("silent", SECRET, 401),
+    ] {
+        assert_eq!(bench.call(&path(account, secret)).await.0, status, "{account} {secret}");
+    }
+    assert!(bench.delivered.lock().unwrap().iter().all(|delivery| delivery.account == ACME));
+    bench
+        .door
+        .change(vec![entrance(ACME, "acme", "acme1", &[new])], vec!["198.51.100.0/24".parse().unwrap()]);
+    assert_eq!(bench.call(&path("acme", new)).await.0, 403);
+}
+
+#[tokio::test]
 async fn an_agent_without_secrets_takes_nothing_and_counts_nothing() {
     let mut registry = Registry::default();
     let webhooks = Webhooks {
@@ -367,7 +400,7 @@ async fn an_agent_without_secrets_takes_nothing_and_counts_nothing() {
         clock: Clock::system(),
     };
     let request = request(Method::POST, "/webhooks/acme/x/calls", FORM, "CallSid=abc");
-    assert_eq!(webhooks.router().oneshot(request).await.unwrap().status(), 401);
+    assert_eq!(webhooks.door().router().oneshot(request).await.unwrap().status(), 401);
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
     assert!(!text.contains("exotel_webhook"), "{text}");

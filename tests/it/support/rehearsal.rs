@@ -62,7 +62,7 @@ impl Running {
         change(&mut config);
         let transport = Transport::in_process(simulator.router(), TransportOptions::default());
         let app = App::build(config, clock.clone(), transport).await.unwrap();
-        let account = Arc::clone(app.accounts().next().unwrap());
+        let account = app.accounts().remove(0);
         let metrics = app.metrics();
         let postman = Postman::in_process(app.webhooks());
         let shutdown = CancellationToken::new();
