@@ -26,8 +26,8 @@ const HEAD: usize = 20;
 /// The file grows by so much at once: a write within its length needs no news about the file itself, which
 /// would cost a sync more.
 const GROWTH: usize = 512 * 1024;
-/// Beyond this a checkpoint is due. A hundred pages of calls; applied in less than 100 ms.
-const LONG: u64 = if cfg!(test) { 64 * 1024 } else { 4 * 1024 * 1024 };
+/// Beyond this a checkpoint is due. Two hundred pages of calls.
+const LONG: u64 = if cfg!(test) { 64 * 1024 } else { 8 * 1024 * 1024 };
 
 /// Changes of this size pay for a commit by redb themselves.
 const MANY: usize = if cfg!(test) { 32 * 1024 } else { 512 * 1024 };

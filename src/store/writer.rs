@@ -39,7 +39,8 @@ pub(super) enum Message {
 struct Pending<O: Operation> {
     operation: O,
     reply: Option<O::Reply>,
-    answer: oneshot::Sender<Result<O::Reply, Error>>,
+    /// Takes the operation back too: to take a page of calls apart is work that the caller can do.
+    answer: oneshot::Sender<(O, Result<O::Reply, Error>)>,
 }
 
 impl<O: Operation> Queued for Pending<O> {
@@ -53,9 +54,9 @@ impl<O: Operation> Queued for Pending<O> {
     }
 
     fn finish(self: Box<Self>, result: Result<(), Error>) {
-        let Self { reply, answer, .. } = *self;
+        let Self { operation, reply, answer } = *self;
         // The caller may have given up; what it asked for is stored all the same.
-        drop(answer.send(result.and_then(|()| reply.ok_or(Error::Closed))));
+        drop(answer.send((operation, result.and_then(|()| reply.ok_or(Error::Closed)))));
     }
 }
 
@@ -66,7 +67,7 @@ pub(super) async fn transact<O: Operation>(
     let (answer, reply) = oneshot::channel();
     let pending = Box::new(Pending { operation, reply: None, answer });
     queue.send(Message::Run(pending)).await.map_err(|_| Error::Closed)?;
-    reply.await.map_err(|_| Error::Closed)?
+    reply.await.map_err(|_| Error::Closed)?.1
 }
 
 /// Runs something on the engine between two groups; it makes its own transaction.
