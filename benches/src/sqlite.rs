@@ -64,7 +64,7 @@ fn take_in(db: &Transaction<'_>, mut page: Page) -> anyhow::Result<()> {
             by_sid.query_row([&key[HEAD..]], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         if let Some((key, value)) = row {
             let record = decode_call(&key, &value, ACCOUNT).map_err(|_| anyhow::anyhow!("a damaged call"))?;
-            held.calls.insert(sid, record);
+            held.calls.insert(sid, Box::new(record));
         }
     }
     let (writes, _) = page.decide(held);

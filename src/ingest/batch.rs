@@ -19,8 +19,8 @@ use crate::store::{Erased, Held, LONGEST_CHAIN, Lost, WriteSet};
 /// Records as they were and as they are.
 pub(super) struct Batch<'c> {
     context: &'c Context,
-    before: SidMap<CallRecord>,
-    now: SidMap<CallRecord>,
+    before: SidMap<Box<CallRecord>>,
+    now: SidMap<Box<CallRecord>>,
     lost: SidMap<Lost>,
     unlisted: SidMap<Unlisted>,
     taken: Vec<(Sid, Option<Unlisted>, Option<Unlisted>)>,
@@ -67,7 +67,7 @@ impl<'c> Batch<'c> {
         let (now, live_from) = (self.context.now, self.context.live_from);
         let less = self.erased.less(said);
         let said = less.as_ref().unwrap_or(said);
-        let mut merged = merge(self.now.get(&said.sid), said, origin, live_from, now);
+        let mut merged = merge(self.now.get(&said.sid).map(Box::as_ref), said, origin, live_from, now);
         if let Effect::Moved { .. } = merged.effect
             && let Some(less) = self.erased.less(&merged.record.call)
         {
@@ -97,7 +97,7 @@ impl<'c> Batch<'c> {
             }
         }
         self.touched.push(said.sid.clone());
-        self.now.insert(said.sid.clone(), merged.record);
+        self.now.insert(said.sid.clone(), Box::new(merged.record));
     }
 
     /// What callbacks said of a call before the API named it goes into its record; gives whether there was
@@ -172,7 +172,7 @@ impl<'c> Batch<'c> {
             let was_settled = record.book.settled.is_some();
             let wanted = settle(
                 self.context.account,
-                self.before.get(sid),
+                self.before.get(sid).map(Box::as_ref),
                 &mut record,
                 root,
                 &self.context.rules,
@@ -234,7 +234,7 @@ impl<'c> Batch<'c> {
             if before.as_ref() == Some(&record) {
                 continue;
             }
-            if let Some((key, totals)) = before.as_ref().and_then(hourly) {
+            if let Some((key, totals)) = before.as_deref().and_then(hourly) {
                 hours.entry(key).or_default().apply(&totals, -1);
             }
             if let Some((key, totals)) = hourly(&record) {

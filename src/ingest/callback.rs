@@ -46,7 +46,7 @@ impl Operation for Callback {
 }
 
 impl Callback {
-    fn of_record(&self, before: CallRecord) -> (WriteSet, Taken) {
+    fn of_record(&self, before: Box<CallRecord>) -> (WriteSet, Taken) {
         let Some(mut heard) = self.hear(before.book.heard.as_deref()) else {
             return (WriteSet::default(), Taken::Duplicate);
         };

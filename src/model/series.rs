@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::call::{Direction, Outcome, Status};
@@ -145,7 +146,7 @@ impl Family {
 pub const SUM: u8 = 255;
 
 /// One persisted number. Ordered by its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Series {
     /// Account.
     pub account: AccountId,
@@ -157,6 +158,13 @@ pub struct Series {
     pub a: u8,
     /// Second code.
     pub b: u8,
+}
+
+/// By its key, which takes one step.
+impl Hash for Series {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.to_key());
+    }
 }
 
 impl Ord for Series {

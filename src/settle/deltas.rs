@@ -1,13 +1,13 @@
 //! Additions to the persisted totals, gathered before they are written.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use crate::model::series::SUM;
 use crate::model::{AccountId, Family, Series};
 
 /// Additions to the persisted totals.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Deltas(pub BTreeMap<Series, u64>);
+pub struct Deltas(pub HashMap<Series, u64, foldhash::fast::RandomState>);
 
 impl Deltas {
     /// Adds to one number; zero is not noted.

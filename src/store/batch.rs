@@ -64,7 +64,7 @@ pub const LONGEST_CHAIN: usize = 8;
 #[derive(Debug, Default)]
 pub struct Held {
     /// Known calls, among them the roots of those that have a parent and have not settled, and theirs.
-    pub calls: SidMap<CallRecord>,
+    pub calls: SidMap<Box<CallRecord>>,
     /// Calls of those asked for that only callbacks named so far.
     pub unlisted: SidMap<Unlisted>,
     /// Calls known to exist whose record was lost to damage.
@@ -94,7 +94,7 @@ pub enum Lost {
 #[derive(Debug, Default)]
 pub struct WriteSet {
     /// Records that changed: as they were, and as they are.
-    pub calls: Vec<(Option<CallRecord>, CallRecord)>,
+    pub calls: Vec<(Option<Box<CallRecord>>, Box<CallRecord>)>,
     /// Calls that only callbacks named: as they were, and as they are.
     pub unlisted: Vec<(Sid, Option<Unlisted>, Option<Unlisted>)>,
     /// Additions to the totals.

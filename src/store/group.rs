@@ -132,7 +132,7 @@ impl<'e, 'txn> Group<'e, 'txn> {
         match self.look_up(account, sid, created)? {
             Found::Nothing => {}
             Found::Call(record) => {
-                held.calls.insert(sid.clone(), *record);
+                held.calls.insert(sid.clone(), record);
             }
             Found::Damaged => {
                 let lost = self.lose(account, sid)?;
@@ -253,9 +253,9 @@ impl<'e, 'txn> Group<'e, 'txn> {
     /// Writes what an operation decided.
     pub(super) fn write(&mut self, account: AccountId, mut writes: WriteSet) -> Result<(), Error> {
         for (before, record) in &writes.calls {
-            self.put_call(account, before.as_ref(), record)?;
-            self.inbox.follow(account, before.as_ref(), record);
-            missed::note(self.txn, account, before.as_ref(), record)?;
+            self.put_call(account, before.as_deref(), record)?;
+            self.inbox.follow(account, before.as_deref(), record);
+            missed::note(self.txn, account, before.as_deref(), record)?;
         }
         self.put_unlisted(account, &writes.unlisted)?;
         if self.deltas.0.is_empty() {

@@ -28,10 +28,17 @@ pub(super) struct Queue {
 /// Operations that are at work and not answered yet.
 #[derive(Default)]
 pub(super) struct Line {
-    /// Those that ran, and whose record is being written; with the totals they changed.
-    before: Option<(Group, Vec<(u64, u64)>, Instant)>,
+    /// Those that ran, and whose record is being written.
+    before: Option<Before>,
     current: Group,
     next: Group,
+}
+
+struct Before {
+    group: Group,
+    /// The totals that they changed.
+    changed: Vec<(u64, u64)>,
+    began: Instant,
 }
 
 impl Queue {
@@ -67,7 +74,7 @@ impl Line {
 
     /// Everybody who is not answered yet.
     pub(super) fn rest(&mut self) -> Group {
-        let before = self.before.take().map(|(group, ..)| group).unwrap_or_default();
+        let before = self.before.take().map(|before| before.group).unwrap_or_default();
         let (current, next) = (std::mem::take(&mut self.current), std::mem::take(&mut self.next));
         before.into_iter().chain(current).chain(next).collect()
     }
@@ -103,7 +110,8 @@ impl Line {
                 engine.append(&ran.notes).map_err(write)?;
             } else {
                 engine.begin_to_append(ran.notes).map_err(write)?;
-                self.before = Some((std::mem::take(&mut self.current), ran.changed, began));
+                let group = std::mem::take(&mut self.current);
+                self.before = Some(Before { group, changed: ran.changed, began });
                 self.current = std::mem::take(&mut self.next);
                 continue;
             }
@@ -119,7 +127,7 @@ impl Line {
         if self.before.is_some() {
             engine.finish_appending().map_err(|error| (StoreOp::Commit, error))?;
         }
-        if let Some((mut group, changed, began)) = self.before.take() {
+        if let Some(Before { mut group, changed, began }) = self.before.take() {
             answer(engine, shared, &mut group, &changed, began);
         }
         Ok(())

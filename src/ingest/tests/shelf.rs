@@ -21,12 +21,12 @@ impl Shelf {
         let wants = operation.wants();
         let mut held = Held::default();
         for (sid, _) in &wants.calls {
-            held.calls.extend(self.calls.get(sid).map(|record| (sid.clone(), record.clone())));
+            held.calls.extend(self.calls.get(sid).map(|record| (sid.clone(), Box::new(record.clone()))));
             held.unlisted.extend(self.unlisted.get(sid).map(|call| (sid.clone(), call.clone())));
         }
         if let Some(due) = &wants.due {
             for (sid, _) in self.due(due.task, due.now).into_iter().take(due.limit) {
-                held.calls.insert(sid.clone(), self.calls[&sid].clone());
+                held.calls.insert(sid.clone(), Box::new(self.calls[&sid].clone()));
                 held.due.push(sid);
             }
         }
@@ -34,13 +34,13 @@ impl Shelf {
             let roots = held.calls.values().filter(|r| r.book.settled.is_none());
             let roots: Vec<Sid> = roots.filter_map(|r| r.call.leg_of().cloned()).collect();
             for root in roots {
-                held.calls.extend(self.calls.get(&root).map(|record| (root, record.clone())));
+                held.calls.extend(self.calls.get(&root).map(|record| (root, Box::new(record.clone()))));
             }
         }
         let (writes, reply) = operation.decide(held);
         for (before, record) in writes.calls {
-            assert_eq!(self.calls.get(&record.call.sid), before.as_ref(), "what was is told as it was");
-            self.calls.insert(record.call.sid.clone(), record);
+            assert_eq!(self.calls.get(&record.call.sid), before.as_deref(), "what was is told as it was");
+            self.calls.insert(record.call.sid.clone(), *record);
         }
         for (sid, before, after) in writes.unlisted {
             assert_eq!(self.unlisted.remove(&sid), before, "what was is told as it was");
@@ -101,7 +101,7 @@ impl Place {
     pub(super) fn totals(&self) -> BTreeMap<Series, u64> {
         match self {
             Self::Store(bench) => bench.totals(),
-            Self::Shelf(shelf) => shelf.totals.0.clone(),
+            Self::Shelf(shelf) => shelf.totals.0.clone().into_iter().collect(),
         }
     }
 }
