@@ -24,14 +24,15 @@ struct Contender<'c> {
     name: String,
     pages: u64,
     next: u64,
-    take: Box<dyn FnMut(&[Vec<u8>]) -> anyhow::Result<()> + 'c>,
+    take: Take<'c>,
     rates: Vec<f64>,
 }
 
+/// Takes pages in; all are durable then.
+type Take<'c> = Box<dyn FnMut(&[Vec<u8>]) -> anyhow::Result<()> + 'c>;
+
 /// Takes each page when the one before it is durable.
-fn one_by_one<'c>(
-    mut take: impl FnMut(&[u8]) -> anyhow::Result<()> + 'c,
-) -> Box<dyn FnMut(&[Vec<u8>]) -> anyhow::Result<()> + 'c> {
+fn one_by_one<'c>(mut take: impl FnMut(&[u8]) -> anyhow::Result<()> + 'c) -> Take<'c> {
     Box::new(move |bodies| bodies.iter().try_for_each(|body| take(body)))
 }
 
