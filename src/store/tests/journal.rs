@@ -215,3 +215,27 @@ async fn every_table_can_be_done_again() {
         assert!(redo::code(&name).is_some(), "{name} has no code");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_one_group_is_written_the_next_runs_and_a_faulty_one_takes_nobody_along() {
+    let folder = folder();
+    let path = folder.path().join("store.redb");
+    let (store, account) = written(&path, 0..0).await;
+    let mut work = tokio::task::JoinSet::new();
+    for task in 0..6_i64 {
+        let store = store.clone();
+        work.spawn(async move { more(&store, account, task * 100..task * 100 + 40).await });
+    }
+    let faulty = store.clone();
+    work.spawn(async move {
+        for _ in 0..25 {
+            let fault = act(account, |_| -> WriteSet { panic!("a fault") });
+            assert_eq!(faulty.transact(fault).await, Err(Error::Fault));
+        }
+    });
+    work.join_all().await;
+    assert_eq!(total(&store, Family::Calls), 2_400);
+    assert_eq!(held(&as_killed(&path, "killed", None)).await, (2_400, 2_400));
+    store.close().await;
+    assert_eq!(held(&path).await, (2_400, 2_400));
+}
