@@ -24,6 +24,10 @@ use crate::model::{AccountId, WallTime};
 /// kill, and how old a state somebody sees who reads the file beside us.
 pub(super) const CHECKPOINT: Duration = Duration::from_secs(5);
 
+/// And after so many operations: the commit keeps everybody waiting, a hundredth of a second for a thousand
+/// callbacks.
+const OPERATIONS: usize = 1_000;
+
 /// A queued operation, its types erased.
 pub(super) trait Queued: Send {
     /// Reads, decides and writes into the transaction; keeps the reply for later.
@@ -43,8 +47,8 @@ pub(super) struct Known {
 pub(super) struct Ran {
     /// The totals that it changed.
     pub(super) changed: Vec<(u64, u64)>,
-    /// What it wrote, for the journal.
-    pub(super) notes: Vec<u8>,
+    /// What it wrote, for the journal; none if that is too much for it.
+    pub(super) notes: Option<Vec<u8>>,
 }
 
 /// The open database and what of it is kept in memory.
@@ -53,6 +57,8 @@ pub(super) struct Engine {
     pub(super) txn: Option<WriteTransaction>,
     /// Where a group becomes durable before redb writes it.
     pub(super) journal: Journal,
+    /// Operations since redb committed.
+    pub(super) since_checkpoint: usize,
     pub(super) db: Arc<Database>,
     pub(super) recent: Recent,
     pub(super) inbox: Inbox,
@@ -80,6 +86,7 @@ impl Engine {
         self.recent.committed(committed.fresh);
         self.inbox.committed(committed.inbox);
         self.totals.replace(committed.totals);
+        self.since_checkpoint += queue.len();
         self.metrics.observe(StoreOp::Write, began.elapsed());
         Ok(Ran { changed: committed.changed, notes })
     }
@@ -101,7 +108,7 @@ impl Engine {
         &self,
         txn: &WriteTransaction,
         queue: &mut [Box<dyn Queued>],
-    ) -> Result<(Committed, Vec<u8>), Error> {
+    ) -> Result<(Committed, Option<Vec<u8>>), Error> {
         let txn = Txn::new(txn);
         let mut group = Group::open(self, &txn)?;
         for operation in queue.iter_mut() {
@@ -113,9 +120,10 @@ impl Engine {
         Ok((committed, txn.into_notes()))
     }
 
-    /// Whether redb had better commit for good: what the journal holds is much or old, or these notes are many.
-    pub(super) fn is_enough(&self, notes: &[u8]) -> bool {
-        self.journal.is_enough(notes)
+    /// Whether redb had better commit for good: what the journal holds is much or old.
+    pub(super) fn is_checkpoint_due(&self) -> bool {
+        self.journal.is_long()
+            || self.since_checkpoint >= OPERATIONS
             || self.journal.since().is_some_and(|since| since.elapsed() >= CHECKPOINT)
     }
 
@@ -160,6 +168,7 @@ impl Engine {
             other => failed(&other.to_string()),
         })?;
         self.journal.restart();
+        self.since_checkpoint = 0;
         Ok(())
     }
 

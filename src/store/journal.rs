@@ -26,11 +26,13 @@ const HEAD: usize = 20;
 /// The file grows by so much at once: a write within its length needs no news about the file itself, which
 /// would cost a sync more.
 const GROWTH: usize = 512 * 1024;
+/// What it grows by.
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 /// Beyond this a checkpoint is due. Two hundred pages of calls.
 const LONG: u64 = if cfg!(test) { 64 * 1024 } else { 8 * 1024 * 1024 };
 
-/// Changes of this size pay for a commit by redb themselves.
-const MANY: usize = if cfg!(test) { 32 * 1024 } else { 512 * 1024 };
+/// The longest payload. Changes of this size pay for a commit by redb themselves.
+pub(super) const MOST: usize = if cfg!(test) { 32 * 1024 } else { 512 * 1024 };
 
 /// The end of the file that is written to.
 #[derive(Debug)]
@@ -76,7 +78,10 @@ struct Hand {
 impl Open {
     fn write(&self, write: &Write) -> io::Result<()> {
         if let Some((from, more)) = write.grown {
-            self.0.write_all_at(&vec![0; more], from)?;
+            for at in (0..more).step_by(ZEROS.len()) {
+                let count = ZEROS.len().min(more - at);
+                self.0.write_all_at(&ZEROS[..count], from + at as u64)?;
+            }
         }
         self.0.write_all_at(&write.record, write.at)?;
         self.0.sync_data()
@@ -179,9 +184,9 @@ impl Journal {
         self.since
     }
 
-    /// Whether redb had better commit these changes for good: the file is long, or they are many.
-    pub(super) fn is_enough(&self, payload: &[u8]) -> bool {
-        self.at >= LONG || payload.len() >= MANY
+    /// Whether a checkpoint is due for its length.
+    pub(super) fn is_long(&self) -> bool {
+        self.at >= LONG
     }
 
     /// Appends a record; when this returns it is durable.

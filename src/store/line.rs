@@ -104,16 +104,16 @@ impl Line {
             }
             let began = Instant::now();
             let write = |error| (StoreOp::Commit, error);
-            if engine.is_enough(&ran.notes) {
-                engine.for_good().map_err(write)?;
-            } else if self.next.is_empty() {
-                engine.append(&ran.notes).map_err(write)?;
-            } else {
-                engine.begin_to_append(ran.notes).map_err(write)?;
-                let group = std::mem::take(&mut self.current);
-                self.before = Some(Before { group, changed: ran.changed, began });
-                self.current = std::mem::take(&mut self.next);
-                continue;
+            match ran.notes.filter(|_| !engine.is_checkpoint_due()) {
+                None => engine.for_good().map_err(write)?,
+                Some(notes) if self.next.is_empty() => engine.append(&notes).map_err(write)?,
+                Some(notes) => {
+                    engine.begin_to_append(notes).map_err(write)?;
+                    let group = std::mem::take(&mut self.current);
+                    self.before = Some(Before { group, changed: ran.changed, began });
+                    self.current = std::mem::take(&mut self.next);
+                    continue;
+                }
             }
             answer(engine, shared, &mut self.current, &ran.changed, began);
             if self.next.is_empty() {

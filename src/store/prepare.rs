@@ -99,8 +99,18 @@ fn prepare_unguarded(
     let inbox = Inbox::load(&read, &accounts, &metrics)?;
     let erased = Arc::new(Erased::load(&read, &metrics)?);
     drop(read);
-    let engine =
-        Engine { txn: None, journal, db: Arc::new(db), recent, inbox, totals, accounts, erased, metrics };
+    let engine = Engine {
+        txn: None,
+        since_checkpoint: 0,
+        journal,
+        db: Arc::new(db),
+        recent,
+        inbox,
+        totals,
+        accounts,
+        erased,
+        metrics,
+    };
     Ok(Prepared { engine, base })
 }
 

@@ -32,14 +32,21 @@ pub(super) const KEY: &str = "journal";
 /// A write transaction whose changes can be done again.
 pub(super) struct Txn<'t> {
     txn: &'t WriteTransaction,
-    notes: RefCell<Writer>,
+    notes: RefCell<Notes>,
+}
+
+/// What is noted, unless it becomes too much for a journal.
+#[derive(Default)]
+struct Notes {
+    all: Writer,
+    is_too_much: bool,
 }
 
 /// A table within it.
 pub(super) struct Table<'t, K: Key + 'static, V: Value + 'static> {
     table: redb::Table<'t, K, V>,
     code: u8,
-    notes: &'t RefCell<Writer>,
+    notes: &'t RefCell<Notes>,
 }
 
 impl<'t> Txn<'t> {
@@ -55,9 +62,10 @@ impl<'t> Txn<'t> {
         Ok(Table { table: self.txn.open_table(definition)?, code, notes: &self.notes })
     }
 
-    /// What was written, as [`again`] reads it.
-    pub(super) fn into_notes(self) -> Vec<u8> {
-        self.notes.into_inner().0
+    /// What was written, as [`again`] reads it; none if it was too much.
+    pub(super) fn into_notes(self) -> Option<Vec<u8>> {
+        let notes = self.notes.into_inner();
+        (!notes.is_too_much).then_some(notes.all.0)
     }
 }
 
@@ -67,22 +75,15 @@ impl<K: Key + 'static, V: Value + 'static> Table<'_, K, V> {
         key: impl Borrow<K::SelfType<'k>>,
         value: impl Borrow<V::SelfType<'v>>,
     ) -> Result<(), Error> {
-        let mut notes = self.notes.borrow_mut();
-        notes.byte(self.code);
-        notes.counted(K::as_bytes(key.borrow()).as_ref());
-        notes.byte(1);
-        notes.counted(V::as_bytes(value.borrow()).as_ref());
-        drop(notes);
+        let bytes = V::as_bytes(value.borrow());
+        self.notes.borrow_mut().take(self.code, K::as_bytes(key.borrow()).as_ref(), Some(bytes.as_ref()));
+        drop(bytes);
         self.table.insert(key, value)?;
         Ok(())
     }
 
     pub(super) fn remove<'k>(&mut self, key: impl Borrow<K::SelfType<'k>>) -> Result<(), Error> {
-        let mut notes = self.notes.borrow_mut();
-        notes.byte(self.code);
-        notes.counted(K::as_bytes(key.borrow()).as_ref());
-        notes.byte(0);
-        drop(notes);
+        self.notes.borrow_mut().take(self.code, K::as_bytes(key.borrow()).as_ref(), None);
         self.table.remove(key)?;
         Ok(())
     }
@@ -93,6 +94,24 @@ impl<'t, K: Key + 'static, V: Value + 'static> Deref for Table<'t, K, V> {
 
     fn deref(&self) -> &Self::Target {
         &self.table
+    }
+}
+
+impl Notes {
+    fn take(&mut self, code: u8, key: &[u8], value: Option<&[u8]>) {
+        let more = key.len() + value.map_or(0, <[u8]>::len);
+        if self.is_too_much || self.all.0.len() + more > journal::MOST {
+            // A commit by redb pays for itself then, and nothing is held twice.
+            *self = Self { is_too_much: true, ..Self::default() };
+            return;
+        }
+        let all = &mut self.all;
+        all.byte(code);
+        all.counted(key);
+        all.byte(u8::from(value.is_some()));
+        if let Some(value) = value {
+            all.counted(value);
+        }
     }
 }
 
