@@ -1,4 +1,4 @@
-//! The open database and what of it is kept in memory; runs groups of operations in one commit.
+//! The open database and what of it is kept in memory; runs groups of operations and makes them durable.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -62,7 +62,7 @@ pub(super) struct Engine {
     pub(super) db: Arc<Database>,
     pub(super) recent: Recent,
     pub(super) inbox: Inbox,
-    /// Persisted totals as of the last commit.
+    /// Persisted totals, those of the group at work among them.
     pub(super) totals: Numbers,
     /// Accounts by number.
     pub(super) accounts: BTreeMap<u16, Known>,
@@ -155,18 +155,23 @@ impl Engine {
     /// Commits the open transaction for good; afterwards none is open.
     ///
     /// # Errors
-    /// The commit's; what was durable before is in the journal still.
+    /// The commit's; what was durable before is in the journal still. Whatever it is, the file must be closed: what
+    /// lives in memory is ahead of it.
     pub(super) fn for_good(&mut self) -> Result<(), Error> {
+        self.commit_for_good().map_err(|error| match error {
+            error @ Error::Unavailable { .. } => error,
+            other => failed(&other.to_string()),
+        })
+    }
+
+    fn commit_for_good(&mut self) -> Result<(), Error> {
         self.finish_appending()?;
         let mut txn = self.begin()?;
         let (key, row) = self.journal.mark().row();
         txn.open_table(META)?.insert(key, row.as_slice())?;
         // Repair after a kill takes milliseconds instead of a walk over the whole file.
         txn.set_quick_repair(true);
-        txn.commit().map_err(|error| match error.into() {
-            error @ Error::Unavailable { .. } => error,
-            other => failed(&other.to_string()),
-        })?;
+        txn.commit()?;
         self.journal.restart();
         self.since_checkpoint = 0;
         Ok(())

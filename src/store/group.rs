@@ -46,7 +46,7 @@ pub(super) struct Group<'e, 'txn> {
     pub(super) txn: &'txn Txn<'txn>,
 }
 
-/// What a durable group changed in memory.
+/// What a whole group changed in memory.
 pub(super) struct Committed {
     pub(super) fresh: Fresh,
     pub(super) inbox: inbox::Changes,

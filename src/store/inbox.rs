@@ -43,7 +43,7 @@ pub(super) struct Inbox {
     live: Arc<Live>,
 }
 
-/// What a transaction changes of it, effective once it is committed.
+/// What a transaction changes of it, effective once the transaction is whole.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     places: HashMap<u64, Option<u32>>,
@@ -146,7 +146,7 @@ impl Inbox {
         Arc::clone(&self.live)
     }
 
-    /// The transaction is durable.
+    /// The transaction is whole: it becomes durable, or the file is closed and this is read anew.
     pub(super) fn committed(&mut self, changes: Changes) {
         for (hash, place) in changes.places {
             match place {

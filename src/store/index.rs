@@ -57,7 +57,7 @@ struct Round {
     logged: u64,
 }
 
-/// What a transaction adds; becomes part of [`Recent`] once it is committed.
+/// What a transaction adds; becomes part of [`Recent`] once that is whole.
 #[derive(Debug, Default)]
 pub(super) struct Fresh {
     entries: HashMap<u64, u32, foldhash::fast::RandomState>,
@@ -215,7 +215,7 @@ impl Recent {
         Ok(())
     }
 
-    /// The transaction is durable.
+    /// The transaction is whole: it becomes durable, or the file is closed and this is read anew.
     pub(super) fn committed(&mut self, fresh: Fresh) {
         for hash in &fresh.merged {
             self.entries.remove(hash);

@@ -1,6 +1,6 @@
-//! The one writer: drains what waits, runs it in one transaction, commits, then answers.
+//! The one writer: drains what waits, runs it, makes it durable, then answers ([`super::line`]).
 //!
-//! Callbacks and pages thus share commits, and their rate is far above one sync of the disk each. There is
+//! Callbacks and pages thus share records of the journal, and their rate is far above one sync of the disk each. There is
 //! no artificial delay: a lone operation commits at once. Whatever touches the disk runs on a thread that
 //! may block.
 

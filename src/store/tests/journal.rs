@@ -239,3 +239,24 @@ async fn while_one_group_is_written_the_next_runs_and_a_faulty_one_takes_nobody_
     store.close().await;
     assert_eq!(held(&path).await, (2_400, 2_400));
 }
+
+#[tokio::test]
+async fn a_commit_that_fails_closes_the_file_since_memory_is_ahead_of_it() {
+    let folder = folder();
+    let path = folder.path().join("store.redb");
+    let (store, account) = written(&path, 0..2).await;
+    let harm = |engine: &mut engine::Engine| {
+        let txn = engine.db.begin_write()?;
+        txn.delete_table(tables::META)?;
+        txn.open_table(redb::TableDefinition::<u64, u64>::new("meta"))?;
+        Ok(txn.commit()?)
+    };
+    writer::with_engine(&store.queue, harm).await.expect("damaged");
+    // Too much for a record, so that redb has to commit.
+    let rows = (0..600).map(|n| missed(&format!("many{n}"), n)).collect();
+    let failed = store.transact(page(account, 10_000, rows)).await;
+    assert!(matches!(failed, Err(Error::Unavailable { .. })), "{failed:?}");
+    assert_eq!(total(&store, Family::Calls), 20, "what is not durable is not shown");
+    let refused = store.transact(page(account, 10_000, vec![missed("one", 700)])).await;
+    assert!(refused.is_err(), "nothing is built upon it");
+}
