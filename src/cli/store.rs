@@ -35,7 +35,7 @@ pub struct StoreArgs {
 /// One task on the store.
 #[derive(Clone, Debug, Subcommand)]
 pub enum StoreCommand {
-    /// Read every record and say whether each is what was written; exit 1 if one is not
+    /// Say whether every record is what was written and, while no agent runs, every page of the file too; exit 1 if not
     Check,
     /// Print size, records by kind and the time that they cover
     Stats,
@@ -79,7 +79,13 @@ fn care(path: &Path, command: &StoreCommand) -> anyhow::Result<ExitCode> {
                 line!("{fault}");
             }
             if report.faults.is_empty() {
-                line!("{}: {} calls read, every record is sound", path.display(), report.calls);
+                let what = match report.pages {
+                    store::Pages::Verified => "every record and every page of the file is sound",
+                    store::Pages::Skipped => {
+                        "every record is sound (the pages of the file are verified too while no agent runs)"
+                    }
+                };
+                line!("{}: {} calls read, {what}", path.display(), report.calls);
                 return Ok(ExitCode::SUCCESS);
             }
             Ok(ExitCode::FAILURE)

@@ -125,6 +125,7 @@ impl From<redb::Error> for Error {
     fn from(error: redb::Error) -> Self {
         match error {
             redb::Error::Corrupted(reason) => Self::Damaged(reason),
+            redb::Error::TableDoesNotExist(name) => Self::Damaged(format!("its table {name} is missing")),
             redb::Error::Io(error) => Self::Unavailable { action: "written", reason: io_reason(&error) },
             other => Self::Unavailable { action: "written", reason: other.to_string() },
         }

@@ -1,10 +1,11 @@
 //! Opening the file: who holds it, which layout it has, whether it can be read.
 
+use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use redb::{
@@ -105,10 +106,7 @@ pub(super) fn open_for_reading(path: &Path) -> Result<ForReading, OpenError> {
     drop(file);
     let opened = guarded(
         || match builder().open_read_only(path) {
-            Err(DatabaseError::RepairAborted) => {
-                let file = OpenOptions::new().read(true).write(true).open(path)?;
-                Ok(ForReading::Crashed(builder().create_with_backend(Untouched::new(file)?)?))
-            }
+            Err(DatabaseError::RepairAborted) => open_behind_glass(path).map(ForReading::Crashed),
             opened => opened.map(ForReading::Shared),
         },
         contradiction,
@@ -118,6 +116,12 @@ pub(super) fn open_for_reading(path: &Path) -> Result<ForReading, OpenError> {
         recover(db, path)?;
     }
     Ok(opened)
+}
+
+/// Opens a file that no other process has open; what is written to it stays in memory.
+pub(super) fn open_behind_glass(path: &Path) -> Result<Database, DatabaseError> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    builder().create_with_backend(Untouched::new(file)?)
 }
 
 /// Takes up what a kill left in the journal.
@@ -142,7 +146,30 @@ pub(super) fn guarded<T, E>(
     act: impl FnOnce() -> Result<T, E>,
     on_panic: impl FnOnce() -> E,
 ) -> Result<T, E> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).unwrap_or_else(|_| Err(on_panic()))
+    expect_panics_of_redb();
+    let outer = GUARDED.replace(true);
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act));
+    GUARDED.set(outer);
+    outcome.unwrap_or_else(|_| Err(on_panic()))
+}
+
+thread_local! {
+    /// Whether this thread is within [`guarded`].
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A panic that is caught and told as an error of the file needs no stack trace on the user's screen.
+fn expect_panics_of_redb() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            match panic.location().filter(|at| GUARDED.get() && at.file().contains("redb-")) {
+                Some(place) => tracing::debug!(%place, "redb panicked over the file"),
+                None => loud(panic),
+            }
+        }));
+    });
 }
 
 fn contradiction() -> DatabaseError {

@@ -114,7 +114,10 @@ fn prepare_unguarded(
     Ok(Prepared { engine, base })
 }
 
-/// Tables that every store has had since it was made.
+/// Under this name it is noted which tables a store has.
+const NOTED: &str = "tables";
+
+/// Tables of a store in which that is not noted yet.
 const FIRST: [&str; 12] = [
     "accounts",
     "agenda",
@@ -133,11 +136,25 @@ const FIRST: [&str; 12] = [
 /// A table whose name was damaged would be made anew, and empty: counters would begin again, calls be lost.
 fn complete(db: &Database) -> Result<(), Error> {
     let txn = db.begin_read()?;
-    let names: BTreeSet<String> = txn.list_tables()?.map(|table| table.name().to_owned()).collect();
-    match FIRST.iter().find(|name| !names.contains(**name)) {
+    let names = names(&txn)?;
+    let noted = noted(&txn.open_table(META)?)?;
+    let noted: Vec<&str> =
+        noted.as_deref().map_or_else(|| FIRST.to_vec(), |noted| noted.split(',').collect());
+    match noted.iter().find(|name| !names.contains(**name)) {
         Some(name) => Err(Error::Damaged(format!("its table {name} is missing"))),
         None => Ok(()),
     }
+}
+
+fn names(txn: &ReadTransaction) -> Result<BTreeSet<String>, Error> {
+    Ok(txn.list_tables()?.map(|table| table.name().to_owned()).collect())
+}
+
+/// The names of the tables that were made, with commas between.
+fn noted(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Option<String>, Error> {
+    let Some(value) = meta.get(NOTED)? else { return Ok(None) };
+    let text = unseal_bytes("meta", NOTED.as_bytes(), value.value())?;
+    Ok(Some(String::from_utf8_lossy(text).into_owned()))
 }
 
 /// The layout of a store; none of a file that has no table yet.
@@ -160,11 +177,14 @@ pub(super) fn layout(db: &impl ReadableDatabase) -> Result<Option<u64>, Error> {
 
 /// Whether [`make`] would change nothing.
 pub(super) fn is_made(txn: &ReadTransaction) -> Result<bool, Error> {
-    let tables: BTreeSet<String> = txn.list_tables()?.map(|table| table.name().to_owned()).collect();
+    let tables = names(txn)?;
     if !TABLES.iter().all(|name| tables.contains(*name)) {
         return Ok(false);
     }
     let meta = txn.open_table(META)?;
+    if noted(&meta)? != Some(TABLES.join(",")) {
+        return Ok(false);
+    }
     let layout = match meta.get("layout")? {
         Some(value) => unseal_number("meta", b"layout", value.value())?,
         None => return Ok(false),
@@ -202,6 +222,7 @@ fn make(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(MISSED)?;
     txn.open_table(ERASED)?;
     let mut meta = txn.open_table(META)?;
+    meta.insert(NOTED, seal_bytes("meta", NOTED.as_bytes(), TABLES.join(",").as_bytes()).as_slice())?;
     meta.insert("layout", seal_number("meta", b"layout", LAYOUT).as_slice())?;
     if Mark::read(&meta)?.is_none() {
         let (key, row) = Mark::first().row();

@@ -47,7 +47,7 @@ use crate::model::{AccountId, HourKey, Timestamp};
 /// Layout of the tables. A store with a higher number is refused, untouched.
 pub const LAYOUT: u64 = 1;
 
-/// Names: `layout`, `restored`, `edges/<family>`, `privacy_key`.
+/// Names: `layout`, `tables`, `restored`, `edges/<family>`, `privacy_key`.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// Accounts by sid.
 pub(super) const ACCOUNTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("accounts");

@@ -177,8 +177,11 @@ fn an_agent_ends_cleanly_when_it_is_told_to() {
 #[test]
 fn a_store_is_checked_and_told_about_while_no_agent_runs() {
     let (_exotel, setup, mut agent) = three_calls();
+    let finished = setup.finish(&["store", "check"]);
+    assert!(succeeds(&finished).contains("verified too while no agent runs"), "{finished:?}");
     agent.process.terminate(secs(5));
-    succeeds(&setup.finish(&["store", "check"]));
+    let finished = setup.finish(&["store", "check"]);
+    assert!(succeeds(&finished).contains("every page of the file is sound"), "{finished:?}");
     let finished = setup.finish(&["store", "stats"]);
     let stats = succeeds(&finished);
     assert!(stats.contains('3'), "three calls are in it: {stats}");

@@ -1,9 +1,10 @@
 //! `store check`: reads every record and holds it against its checksum and against the others.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
-use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, TableError};
+use redb::{DatabaseError, ReadTransaction, ReadableTable, ReadableTableMetadata, StorageError, TableError};
 
 use super::careful;
 use crate::model::callback::Kept;
@@ -12,7 +13,7 @@ use crate::store::codec::{decode_call, read_call_key, sid_hash};
 use crate::store::group::entries;
 use crate::store::index::Recent;
 use crate::store::numbers::Numbers;
-use crate::store::open::open_for_reading;
+use crate::store::open::{CONTRADICTION, guarded, open_behind_glass, open_for_reading};
 use crate::store::seal::{unseal, unseal_bytes, unseal_number};
 use crate::store::tables::{
     ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, INBOX, KEPT, MESSAGES, META, MISSED, RECEIVED, RUNS,
@@ -25,12 +26,25 @@ use crate::store::{Error, OpenError, agenda, erased, health, inbox, missed};
 pub struct CheckReport {
     /// Calls that were read.
     pub calls: u64,
+    /// Whether the pages of the file were held against their checksums too: not beside an agent.
+    pub pages: Pages,
     /// What is wrong, one sentence each; empty = sound.
     pub faults: Vec<String>,
 }
 
-/// Reads every record and verifies checksums and cross references; works beside an agent.
-/// `progress` is told how many of how many calls are done.
+/// Whether the checksums of the file's pages were verified.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pages {
+    /// Every page that is in use.
+    Verified,
+    /// None: an agent changes them, or the file may not be opened for writing.
+    #[default]
+    Skipped,
+}
+
+/// Reads every record and verifies checksums and cross references; works beside an agent. While none runs,
+/// the pages of the file are verified too: they hold what no record tells, which tables there are and where
+/// they begin. Nothing is written to the file. `progress` is told how many of how many calls are done.
 ///
 /// # Errors
 /// [`OpenError`] if the file cannot be opened at all.
@@ -50,7 +64,34 @@ pub fn check(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<CheckRep
             }
         }
     }
+    drop(db);
+    pages(path, &mut report);
     Ok(report)
+}
+
+/// Every page fits the checksum that the page above it holds.
+fn pages(path: &Path, report: &mut CheckReport) {
+    let outcome = guarded(
+        || match open_behind_glass(path) {
+            Ok(mut db) => db.check_integrity().map(Some),
+            Err(DatabaseError::Storage(StorageError::Io(error)))
+                if error.kind() == ErrorKind::PermissionDenied =>
+            {
+                Ok(None)
+            }
+            Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => Ok(None),
+            Err(error) => Err(error),
+        },
+        || DatabaseError::Storage(StorageError::Corrupted(CONTRADICTION.into())),
+    );
+    match outcome {
+        Ok(None) => return,
+        Ok(Some(true)) => {}
+        Ok(Some(false)) => report.faults.push("pages of the file do not fit their checksums".into()),
+        Err(DatabaseError::Storage(StorageError::Corrupted(reason))) => report.faults.push(reason),
+        Err(error) => report.faults.push(error.to_string()),
+    }
+    report.pages = Pages::Verified;
 }
 
 fn account_sids(txn: &ReadTransaction) -> Result<BTreeMap<u16, String>, Error> {

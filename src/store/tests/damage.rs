@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Once;
 
 use super::*;
 use crate::exotel::Row;
@@ -20,6 +19,13 @@ struct Truth {
     totals: BTreeMap<Series, u64>,
     hours: BTreeMap<(u32, u8), HourTotals>,
     rows: Vec<Observation>,
+    table_rows: Vec<(String, u64)>,
+}
+
+/// How many rows each table has.
+fn table_rows(path: &Path) -> Option<Vec<(String, u64)>> {
+    let stats = stats(path).ok()?;
+    Some(stats.tables.iter().map(|table| (table.name.to_string(), table.rows)).collect())
 }
 
 fn rows() -> Vec<Observation> {
@@ -75,7 +81,8 @@ async fn truth(folder: &Path) -> Truth {
     // Without the pages that are free, most of what is damaged matters.
     compact(&path).expect("compacted");
     assert_eq!(check(&path, &mut |_, _| {}).expect("a check").faults, Vec::<String>::new());
-    Truth { bytes: fs::read(&path).expect("bytes"), account, calls, totals, hours, rows }
+    let table_rows = table_rows(&path).expect("stats");
+    Truth { bytes: fs::read(&path).expect("bytes"), account, calls, totals, hours, rows, table_rows }
 }
 
 async fn hours(store: &Store, account: AccountId) -> Result<BTreeMap<(u32, u8), HourTotals>, Error> {
@@ -96,7 +103,7 @@ async fn trial(truth: &Truth, path: &Path, what: &str, tally: &mut Tally) {
     let checked = check(path, &mut |_, _| {});
     let noticed = checked.as_ref().map_or(true, |report| !report.faults.is_empty());
     // These may fail; they may not panic.
-    drop(stats(path));
+    let rows = table_rows(path).unwrap_or_default();
     let copy = path.with_extension("copy");
     if backup(path, &copy, &mut |_, _| {}).is_ok() {
         drop(fs::remove_file(&copy));
@@ -123,6 +130,7 @@ async fn trial(truth: &Truth, path: &Path, what: &str, tally: &mut Tally) {
     }
     if !noticed {
         assert_eq!(calls.len(), truth.calls.len(), "{what}: calls are missing and the check says nothing");
+        assert_eq!(rows, truth.table_rows, "{what}: rows are missing and the check says nothing");
     }
     drop(store.summary(account, SID.into()).await);
     drop(store.due(account, Task::Settle, Timestamp(i64::MAX), 1000).await);
@@ -149,23 +157,8 @@ fn sum(totals: &BTreeMap<Series, u64>, family: Family) -> u64 {
     totals.iter().filter(|(s, _)| s.family == family).map(|(_, n)| n).sum()
 }
 
-/// Panics of redb over damaged files are wanted here, and caught; their messages would hide others.
-fn quiet() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let loud = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            let ours = panic.location().is_none_or(|at| !at.file().contains("redb-"));
-            if ours {
-                loud(panic);
-            }
-        }));
-    });
-}
-
 /// Makes a trial of each file that `harm` makes of the sound one.
 fn trials(name: &str, mut harm: impl FnMut(u64, &Truth) -> Option<(String, Vec<u8>)>) -> Tally {
-    quiet();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let folder = folder();
     let truth = runtime.block_on(truth(folder.path()));
@@ -205,6 +198,44 @@ fn a_flipped_bit_is_noticed_or_harmless() {
     });
     // The rest lies in pages that are free, or is a part of the tree's own bookkeeping.
     assert!(tally.refused + tally.noticed > 20, "{tally:?}");
+}
+
+/// Where the file says which tables there are and where each begins, no record tells of it: a table of
+/// another name, or without its root, is one without rows to whoever reads only records.
+#[test]
+fn a_flipped_bit_in_the_list_of_tables_is_found_by_the_check() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let folder = folder();
+    let truth = runtime.block_on(truth(folder.path()));
+    let path = folder.path().join("damaged.redb");
+    let name = b"health_hours";
+    let places: Vec<usize> =
+        (0..truth.bytes.len() - name.len()).filter(|at| truth.bytes[*at..].starts_with(name)).collect();
+    let mut renamed = 0;
+    for place in &places {
+        let page = place / 4096 * 4096;
+        for at in page..page + 4096 {
+            if truth.bytes[at] == 0 {
+                continue;
+            }
+            let mut bytes = truth.bytes.clone();
+            bytes[at] ^= 1;
+            fs::write(&path, &bytes).expect("a file");
+            let before = fs::read(&path).expect("the file");
+            let noticed = check(&path, &mut |_, _| {}).map_or(true, |report| !report.faults.is_empty());
+            if !noticed {
+                assert_eq!(table_rows(&path).as_ref(), Some(&truth.table_rows), "byte {at} of the file");
+            }
+            assert_eq!(fs::read(&path).expect("the file"), before, "the check wrote to the file");
+            if (*place..place + name.len()).contains(&at) && noticed {
+                // The program does not begin with an empty one.
+                let opened = runtime.block_on(async { open_at(&path).map(drop) });
+                assert!(opened.is_err(), "byte {at} of the file");
+                renamed += 1;
+            }
+        }
+    }
+    assert!(renamed >= name.len(), "{renamed} letters of the name, places {places:?}");
 }
 
 #[test]
