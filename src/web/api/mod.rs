@@ -30,7 +30,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::get;
-use axum::{Extension, Json, Router};
+use axum::{Extension, Router};
 use http::{HeaderValue, StatusCode, header};
 use tower::{Layer, ServiceExt};
 use tower_http::cors::CorsLayer;
@@ -76,8 +76,7 @@ pub fn router(guard: &Guard, desk: Arc<dyn Desk>, manner: &Manner) -> Router {
         let handler = route.handler.fallback(wrong_method).layer(Extension(Declared(route.parameters)));
         router = router.route(route.path, guard.allow(route.roles, handler));
     }
-    let document = Arc::new(openapi::document());
-    let described = get(move || async move { Json(Arc::unwrap_or_clone(document)) });
+    let described = get(async || ([(header::CONTENT_TYPE, "application/json")], openapi::text()));
     router
         .with_state(Shared { desk, manner: manner.clone() })
         .route("/api/openapi.json", described.fallback(wrong_method))

@@ -1,5 +1,8 @@
 //! The description of the API: `OpenAPI` 3.1, made from the table of routes.
 
+use std::sync::LazyLock;
+
+use bytes::Bytes;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -13,8 +16,14 @@ const REFUSALS: [u16; 5] = [400, 401, 403, 404, 503];
 /// Texts without control characters.
 const NO_CONTROL: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$";
 
-/// The document.
-pub(super) fn document() -> Value {
+/// The document as JSON. Made when it is first asked for: as a tree it takes 1.5 MB, which a program that
+/// nobody asks has no use for.
+pub(super) fn text() -> Bytes {
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
+    TEXT.clone()
+}
+
+fn document() -> Value {
     let mut paths = Map::new();
     for route in routes::all() {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
@@ -77,7 +86,7 @@ fn operation(route: &Route) -> Value {
     let mut responses = Map::new();
     responses.insert(
         route.status.as_str().to_owned(),
-        json!({"description": "Done.", "content": {"application/json": {"schema": route.answer}}}),
+        json!({"description": "Done.", "content": {"application/json": {"schema": (route.answer)()}}}),
     );
     for status in REFUSALS.iter().chain(route.refusals) {
         let schema = json!({"$ref": "#/components/schemas/Refusal"});

@@ -26,7 +26,8 @@ pub(super) struct Route {
     pub(super) parameters: &'static [Parameter],
     /// Status of an answer that is no refusal.
     pub(super) status: StatusCode,
-    pub(super) answer: Value,
+    /// Schema of that answer.
+    pub(super) answer: fn() -> Value,
     /// Statuses of refusals that it has beside those that every route has.
     pub(super) refusals: &'static [u16],
     pub(super) handler: MethodRouter<Shared>,
@@ -97,7 +98,7 @@ fn read<T: Schema>(
         roles: &Role::ALL,
         parameters,
         status: StatusCode::OK,
-        answer: T::schema(),
+        answer: T::schema,
         refusals: &[],
         handler,
     }
