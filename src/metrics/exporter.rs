@@ -175,20 +175,14 @@ fn by_account(account: &str) -> ByName {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::rendered::{self, has};
 
     fn rendered(act: impl FnOnce(&ExporterMetrics)) -> String {
         let mut registry = Registry::default();
         let metrics =
             ExporterMetrics::register(&mut registry, BuildInfo { version: "1.2.3", revision: "abc" });
         act(&metrics);
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        text
-    }
-
-    #[track_caller]
-    fn has(text: &str, line: &str) {
-        assert!(text.lines().any(|l| l == line), "{line}\nnot in\n{text}");
+        rendered::text(&registry)
     }
 
     #[test]

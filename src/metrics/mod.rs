@@ -12,6 +12,8 @@ pub mod exporter;
 pub mod health;
 pub mod messages;
 mod process;
+#[cfg(test)]
+pub(crate) mod rendered;
 pub mod store;
 pub mod sync;
 mod text;

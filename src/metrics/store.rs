@@ -210,19 +210,13 @@ fn gauge_value(value: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::rendered::{self, has};
 
     fn rendered(act: impl FnOnce(&StoreMetrics)) -> String {
         let mut registry = Registry::default();
         let metrics = StoreMetrics::register(&mut registry);
         act(&metrics);
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        text
-    }
-
-    #[track_caller]
-    fn has(text: &str, line: &str) {
-        assert!(text.lines().any(|l| l == line), "{line}\nnot in\n{text}");
+        rendered::text(&registry)
     }
 
     #[test]

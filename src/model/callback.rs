@@ -92,6 +92,27 @@ pub struct CallReport {
     pub same: u64,
 }
 
+#[cfg(test)]
+impl CallReport {
+    /// Of an outbound call that began when it was made, and nothing else said.
+    pub(crate) fn outbound(sid: Sid, created: WallTime, event: CallEvent, same: u64) -> Self {
+        Self {
+            sid,
+            event,
+            status: None,
+            direction: Some(Direction::OutboundApi),
+            created: Some(created),
+            start: Some(created),
+            end: None,
+            updated: None,
+            duration: None,
+            price: None,
+            details: None,
+            same,
+        }
+    }
+}
+
 /// What a callback about a call reports; the `event` label. Codes are stored: append only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]

@@ -36,9 +36,7 @@ fn receiver(app: &App) -> Arc<Receiver> {
 fn seeded(receiver: &Receiver) -> String {
     let mut registry = Registry::default();
     receiver.seed(&WebhookMetrics::register(&mut registry), NOW);
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-    text
+    crate::metrics::rendered::text(&registry)
 }
 
 fn last_received(text: &str) -> Vec<&str> {

@@ -181,20 +181,7 @@ mod tests {
     }
 
     fn report(event: CallEvent, same: u64) -> CallReport {
-        CallReport {
-            sid: Sid::parse("c1").expect("a sid"),
-            event,
-            status: None,
-            direction: Some(Direction::OutboundApi),
-            created: Some(wall(0)),
-            start: Some(wall(0)),
-            end: None,
-            updated: None,
-            duration: None,
-            price: None,
-            details: None,
-            same,
-        }
+        CallReport::outbound(Sid::parse("c1").expect("a sid"), wall(0), event, same)
     }
 
     fn terminal(same: u64, status: Status, updated: Option<i64>) -> CallReport {

@@ -55,8 +55,7 @@ async fn without_callbacks_no_message_is_asked_for_and_nothing_of_messages_expor
     let bench = Bench::new(&server);
     let error = bench.client.message(SID, Priority::Settle).await.unwrap_err();
     assert_eq!((error.kind, server.count()), (ErrorKind::Client, 0));
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &bench.registry).unwrap();
+    let text = crate::metrics::rendered::text(&bench.registry);
     assert!(!text.contains("endpoint=\"sms\"") && !text.contains("endpoint=\"balance\""), "{text}");
 }
 

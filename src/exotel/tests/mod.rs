@@ -118,9 +118,7 @@ impl Bench {
 
     /// Whether a scrape holds this line.
     fn has(&self, line: &str) {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
-        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        crate::metrics::rendered::has(&crate::metrics::rendered::text(&self.registry), line);
     }
 
     fn failures(&self, reason: &str, count: u32) {

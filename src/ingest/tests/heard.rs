@@ -7,20 +7,7 @@ use crate::model::{Awaited, CallRecord, Direction};
 
 /// A callback about a call that began at second 0.
 fn report(name: &str, event: CallEvent, status: Option<Status>, same: u64) -> CallReport {
-    CallReport {
-        sid: sid(name),
-        event,
-        status,
-        direction: Some(Direction::OutboundApi),
-        created: Some(wall(0)),
-        start: Some(wall(0)),
-        end: None,
-        updated: None,
-        duration: None,
-        price: None,
-        details: None,
-        same,
-    }
+    CallReport { status, ..CallReport::outbound(sid(name), wall(0), event, same) }
 }
 
 fn terminal(name: &str) -> CallReport {

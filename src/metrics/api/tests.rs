@@ -6,16 +6,7 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 
 use super::*;
-
-fn scrape(registry: &Registry) -> String {
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
-    text
-}
-
-fn has(text: &str, line: &str) {
-    assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
-}
+use crate::metrics::rendered::{has, text as scrape};
 
 #[test]
 fn every_reason_and_endpoint_is_zero_from_the_start() {

@@ -68,9 +68,7 @@ fn scrape(account: AccountView) -> String {
     let view = View { totals: Totals::new(Arc::new(totals)), accounts: vec![account] };
     let mut registry = prometheus_client::registry::Registry::default();
     registry.register_collector(Box::new(Health::new(Arc::new(move || view.clone()))));
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-    text
+    crate::metrics::rendered::text(&registry)
 }
 
 #[track_caller]

@@ -1,18 +1,12 @@
 //! What a scrape shows of callbacks.
 
 use super::*;
+use crate::metrics::rendered::{self, has};
 
 fn rendered(act: impl FnOnce(&WebhookMetrics)) -> String {
     let mut registry = Registry::default();
     act(&WebhookMetrics::register(&mut registry));
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-    text
-}
-
-#[track_caller]
-fn has(text: &str, line: &str) {
-    assert!(text.lines().any(|l| l == line), "{line}\nnot in\n{text}");
+    rendered::text(&registry)
 }
 
 #[test]

@@ -97,6 +97,19 @@ async fn damage_one(store: &Store) {
     writer::with_engine(&store.queue, damage).await.expect("damaged");
 }
 
+/// Makes 08000000099 a number of the account.
+async fn own(store: &Store, account: AccountId) {
+    let phone = crate::model::KnownExoPhone {
+        id: 1,
+        sid: "x1".into(),
+        number: "+918000000099".into(),
+        friendly_name: None,
+        countable_from: 0,
+    };
+    let write = act(account, move |_| WriteSet { exophones: vec![phone.clone()], ..WriteSet::default() });
+    store.transact(write).await.expect("stored");
+}
+
 #[tokio::test]
 async fn what_is_known_of_a_person_goes_and_every_count_stays() {
     let folder = folder();
@@ -196,15 +209,7 @@ async fn an_own_number_an_empty_one_and_a_missing_store_are_refused_without_nami
     let path = folder.path().join("store.redb");
     let store = open_at(&path).expect("a new store");
     let (account, _) = store.account(SID, START).await.expect("an account");
-    let phone = crate::model::KnownExoPhone {
-        id: 1,
-        sid: "x1".into(),
-        number: "+918000000099".into(),
-        friendly_name: None,
-        countable_from: 0,
-    };
-    let write = act(account, move |_| WriteSet { exophones: vec![phone.clone()], ..WriteSet::default() });
-    store.transact(write).await.expect("stored");
+    own(&store, account).await;
     let refused = |path: &Path, number: &str| {
         let error = erase(path, number, START, &mut |_, _| {}).expect_err("refused");
         assert!(!error.to_string().contains("8000000099"), "{error}");
@@ -334,15 +339,7 @@ async fn an_open_store_refuses_own_numbers_and_empty_ones_and_says_what_is_damag
     let path = folder.path().join("store.redb");
     let store = open_at(&path).expect("a new store");
     let account = filled(&store).await;
-    let phone = crate::model::KnownExoPhone {
-        id: 1,
-        sid: "x1".into(),
-        number: "+918000000099".into(),
-        friendly_name: None,
-        countable_from: 0,
-    };
-    let write = act(account, move |_| WriteSet { exophones: vec![phone.clone()], ..WriteSet::default() });
-    store.transact(write).await.expect("stored");
+    own(&store, account).await;
     let own = store.erase("08000000099", START, |_, _| {}).await.expect_err("refused");
     assert!(matches!(own, EraseError::Own), "{own}");
     assert!(matches!(store.erase(" ", START, |_, _| {}).await, Err(EraseError::Empty)));

@@ -17,20 +17,7 @@ const KILLS: u64 = 24;
 
 /// A final callback about a call that began at second 0.
 pub(super) fn report(name: &str, status: Status) -> CallReport {
-    CallReport {
-        sid: sid(name),
-        event: CallEvent::Terminal,
-        status: Some(status),
-        direction: Some(Direction::OutboundApi),
-        created: Some(wall(0)),
-        start: Some(wall(0)),
-        end: None,
-        updated: None,
-        duration: None,
-        price: None,
-        details: None,
-        same: 1,
-    }
+    CallReport { status: Some(status), ..CallReport::outbound(sid(name), wall(0), CallEvent::Terminal, 1) }
 }
 
 fn terminal(account: AccountId, name: &str, at: i64) -> Callback {

@@ -101,8 +101,7 @@ impl Bench {
 
     #[track_caller]
     fn counted(&self, account: &str, kind: &str, outcome: &str, expected: u64) {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        let text = crate::metrics::rendered::text(&self.registry);
         let line = format!(
             "exotel_webhook_requests_total{{account=\"{account}\",kind=\"{kind}\",outcome=\"{outcome}\"}} {expected}"
         );
@@ -291,8 +290,7 @@ async fn what_is_nothing_we_know_is_taken_and_counted_as_other() {
     let answer = bench.post(&format!("/webhooks/acme/{SECRET}/sms"), FORM, "hello=world").await;
     assert_eq!(answer, (200, String::new()));
     bench.counted("acme", "other", "accepted", 1);
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &bench.registry).unwrap();
+    let text = crate::metrics::rendered::text(&bench.registry);
     assert!(!text.contains("last_received"), "{text}");
 }
 
@@ -401,7 +399,6 @@ async fn an_agent_without_secrets_takes_nothing_and_counts_nothing() {
     };
     let request = request(Method::POST, "/webhooks/acme/x/calls", FORM, "CallSid=abc");
     assert_eq!(webhooks.door().router().oneshot(request).await.unwrap().status(), 401);
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    let text = crate::metrics::rendered::text(&registry);
     assert!(!text.contains("exotel_webhook"), "{text}");
 }
