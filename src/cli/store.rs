@@ -73,7 +73,7 @@ pub(super) async fn run(flags: &Flags, command: StoreCommand) -> anyhow::Result<
 fn care(path: &Path, command: &StoreCommand) -> anyhow::Result<ExitCode> {
     match command {
         StoreCommand::Check => {
-            let report = store::check(path, &mut progress("checked"))?;
+            let report = store::check(path, &mut show_check)?;
             eprintln!();
             for fault in &report.faults {
                 line!("{fault}");
@@ -164,6 +164,13 @@ fn print_erasure(erasure: store::Erasure) -> anyhow::Result<ExitCode> {
 /// Shows how far a long task is, on one line of the terminal.
 fn progress(what: &str) -> impl FnMut(u64, u64) {
     move |done, total| eprint!("\r{what} {done} of {total} calls")
+}
+
+fn show_check(step: store::CheckStep) {
+    match step {
+        store::CheckStep::Calls { done, total } => progress("checked")(done, total),
+        store::CheckStep::Pages => eprint!("\nverifying every page of the file"),
+    }
 }
 
 fn print_stats(stats: &store::Stats) -> std::io::Result<()> {

@@ -56,7 +56,9 @@ pub use erase::{EraseError, Erasure, erase};
 pub use erased::Erased;
 pub use error::{Error, OpenError};
 pub use health::HealthWrites;
-pub use maintain::{CheckReport, Pages, Stats, TableStats, backup, check, compact, restore, stats};
+pub use maintain::{
+    CheckReport, CheckStep, Pages, Stats, TableStats, backup, check, compact, restore, stats,
+};
 pub use runs::RunSums;
 pub use summary::Summary;
 pub use tables::{COUNTED, LAYOUT};

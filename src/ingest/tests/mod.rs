@@ -132,7 +132,7 @@ impl Bench {
 
     /// Nothing in the file contradicts anything else.
     fn check(&self) {
-        let report = check(self.store.path(), &mut |_, _| {}).expect("the store can be checked");
+        let report = check(self.store.path(), &mut |_| {}).expect("the store can be checked");
         assert_eq!(report.faults, Vec::<String>::new());
     }
 }

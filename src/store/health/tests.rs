@@ -182,7 +182,7 @@ async fn damage_costs_no_more_than_the_row_that_it_hit() {
     assert_eq!(known.numbers.keys().collect::<Vec<_>>(), [&3]);
     assert_eq!(bench.counts(0, 3600).await, [9, 0, 0, 0, 0], "counted from what is left");
     bench.store.close().await;
-    let faults = check_store(&bench.folder.path().join("s.redb"), &mut |_, _| {}).unwrap().faults;
+    let faults = check_store(&bench.folder.path().join("s.redb"), &mut |_| {}).unwrap().faults;
     assert!(!faults.is_empty());
     bench.reopen(|_| {}).await;
     // The next check takes the next number and heals its hour.
@@ -204,7 +204,7 @@ async fn a_backup_holds_health_too() {
     bench.store.close().await;
     let copy = bench.folder.path().join("copy.redb");
     backup(&bench.folder.path().join("s.redb"), &copy, &mut |_, _| {}).unwrap();
-    assert_eq!(check_store(&copy, &mut |_, _| {}).unwrap().faults, Vec::<String>::new());
+    assert_eq!(check_store(&copy, &mut |_| {}).unwrap().faults, Vec::<String>::new());
     bench.store = open_at(&copy).unwrap();
     assert_eq!(bench.store.known_health(bench.account).await.unwrap(), expected);
     assert_eq!(bench.counts(0, 3600).await, [1, 0, 0, 0, 0]);

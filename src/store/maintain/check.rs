@@ -32,6 +32,20 @@ pub struct CheckReport {
     pub faults: Vec<String>,
 }
 
+/// How far a check is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckStep {
+    /// So many calls are read.
+    Calls {
+        /// Read.
+        done: u64,
+        /// Of so many.
+        total: u64,
+    },
+    /// The pages of the file are being verified.
+    Pages,
+}
+
 /// Whether the checksums of the file's pages were verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pages {
@@ -44,11 +58,11 @@ pub enum Pages {
 
 /// Reads every record and verifies checksums and cross references; works beside an agent. While none runs,
 /// the pages of the file are verified too: they hold what no record tells, which tables there are and where
-/// they begin. Nothing is written to the file. `progress` is told how many of how many calls are done.
+/// they begin. Nothing is written to the file. `progress` is told how far it is.
 ///
 /// # Errors
 /// [`OpenError`] if the file cannot be opened at all.
-pub fn check(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<CheckReport, OpenError> {
+pub fn check(path: &Path, progress: &mut dyn FnMut(CheckStep)) -> Result<CheckReport, OpenError> {
     let db = open_for_reading(path)?;
     let mut report = CheckReport::default();
     // What one table hides must not hide the others.
@@ -65,15 +79,18 @@ pub fn check(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<CheckRep
         }
     }
     drop(db);
-    pages(path, &mut report);
+    pages(path, &mut report, progress);
     Ok(report)
 }
 
 /// Every page fits the checksum that the page above it holds.
-fn pages(path: &Path, report: &mut CheckReport) {
+fn pages(path: &Path, report: &mut CheckReport, progress: &mut dyn FnMut(CheckStep)) {
     let outcome = guarded(
         || match open_behind_glass(path) {
-            Ok(mut db) => db.check_integrity().map(Some),
+            Ok(mut db) => {
+                progress(CheckStep::Pages);
+                db.check_integrity().map(Some)
+            }
             Err(DatabaseError::Storage(StorageError::Io(error)))
                 if error.kind() == ErrorKind::PermissionDenied =>
             {
@@ -108,7 +125,7 @@ fn account_sids(txn: &ReadTransaction) -> Result<BTreeMap<u16, String>, Error> {
 fn calls(
     txn: &ReadTransaction,
     report: &mut CheckReport,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &mut dyn FnMut(CheckStep),
 ) -> Result<(), Error> {
     let sids = account_sids(txn)?;
     let table = txn.open_table(CALLS)?;
@@ -124,7 +141,7 @@ fn calls(
         let (key, value) = row?;
         report.calls += 1;
         if report.calls.is_multiple_of(10_000) {
-            progress(report.calls, total);
+            progress(CheckStep::Calls { done: report.calls, total });
         }
         // In a tree whose order is broken, records cannot be found though they are sound.
         disorder += u64::from(last.as_deref().is_some_and(|last| last >= key.value()));
@@ -146,7 +163,7 @@ fn calls(
             forgotten += u64::from(agenda.get(agenda::key(account, &entry).as_slice())?.is_none());
         }
     }
-    progress(report.calls, total);
+    progress(CheckStep::Calls { done: report.calls, total });
     // A copy of a store that an older version made has neither.
     let (inbox, missed) = (older(txn.open_table(INBOX))?, older(txn.open_table(MISSED))?);
     let mut unread = 0u64;
@@ -193,7 +210,7 @@ fn older<T>(table: Result<T, TableError>) -> Result<Option<T>, Error> {
 fn agenda_entries(
     txn: &ReadTransaction,
     report: &mut CheckReport,
-    _: &mut dyn FnMut(u64, u64),
+    _: &mut dyn FnMut(CheckStep),
 ) -> Result<(), Error> {
     let mut unreadable = 0u64;
     for row in txn.open_table(AGENDA)?.iter()? {
@@ -206,7 +223,7 @@ fn agenda_entries(
 }
 
 /// Every other record fits its checksum.
-fn structures(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(u64, u64)) -> Result<(), Error> {
+fn structures(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(CheckStep)) -> Result<(), Error> {
     for row in txn.open_table(EXOPHONES)?.iter()? {
         let (key, value) = row?;
         unseal::<KnownExoPhone>("exophones", &key.value().to_be_bytes(), value.value())?;
@@ -238,7 +255,7 @@ fn structures(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(u64,
 }
 
 /// What is kept of callbacks. A store that no version with webhooks has opened yet has no such tables.
-fn callbacks(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(u64, u64)) -> Result<(), Error> {
+fn callbacks(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(CheckStep)) -> Result<(), Error> {
     let (kept, received) = match (txn.open_table(KEPT), txn.open_table(RECEIVED)) {
         (Err(TableError::TableDoesNotExist(_)), _) | (_, Err(TableError::TableDoesNotExist(_))) => {
             return Ok(());
@@ -257,7 +274,7 @@ fn callbacks(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(u64, 
     erased::check(txn)
 }
 
-fn numbers(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(u64, u64)) -> Result<(), Error> {
+fn numbers(txn: &ReadTransaction, _: &mut CheckReport, _: &mut dyn FnMut(CheckStep)) -> Result<(), Error> {
     for (name, table) in [("totals", TOTALS), ("base", BASE)] {
         Numbers::load(name, &txn.open_table(table)?)?;
     }

@@ -9,7 +9,7 @@ mod stats;
 use std::path::Path;
 
 pub use backup::backup;
-pub use check::{CheckReport, Pages, check};
+pub use check::{CheckReport, CheckStep, Pages, check};
 pub use compact::compact;
 pub use restore::restore;
 pub use stats::{Stats, TableStats, stats};

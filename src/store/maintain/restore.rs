@@ -23,7 +23,7 @@ pub fn restore(path: &Path, from: &Path) -> Result<Option<PathBuf>, OpenError> {
     if found.layout > LAYOUT {
         return Err(OpenError::Newer { path: from.to_owned(), found: found.layout, known: LAYOUT });
     }
-    let report = check(from, &mut |_, _| {})?;
+    let report = check(from, &mut |_| {})?;
     if let Some(fault) = report.faults.first() {
         return Err(OpenError::Damaged { path: from.to_owned(), reason: fault.clone() });
     }

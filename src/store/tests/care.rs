@@ -17,7 +17,7 @@ fn no_progress() -> impl FnMut(u64, u64) {
 
 #[track_caller]
 fn sound(path: &Path) -> u64 {
-    let report = check(path, &mut no_progress()).expect("it can be checked");
+    let report = check(path, &mut |_| {}).expect("it can be checked");
     assert_eq!(report.faults, Vec::<String>::new());
     report.calls
 }
@@ -158,7 +158,7 @@ async fn check_finds_what_contradicts() {
         harm(&txn);
         txn.commit().expect("a commit");
         drop(db);
-        let faults = check(&copy, &mut no_progress()).expect("it can be checked").faults;
+        let faults = check(&copy, &mut |_| {}).expect("it can be checked").faults;
         assert!(faults.iter().any(|f| f.contains(fault)), "{fault} not in {faults:?}");
     }
     sound(&path);

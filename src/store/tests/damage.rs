@@ -80,7 +80,7 @@ async fn truth(folder: &Path) -> Truth {
     store.close().await;
     // Without the pages that are free, most of what is damaged matters.
     compact(&path).expect("compacted");
-    assert_eq!(check(&path, &mut |_, _| {}).expect("a check").faults, Vec::<String>::new());
+    assert_eq!(check(&path, &mut |_| {}).expect("a check").faults, Vec::<String>::new());
     let table_rows = table_rows(&path).expect("stats");
     Truth { bytes: fs::read(&path).expect("bytes"), account, calls, totals, hours, rows, table_rows }
 }
@@ -100,7 +100,7 @@ struct Tally {
 
 /// Opens a damaged file, reads and writes it, and holds every answer against the truth.
 async fn trial(truth: &Truth, path: &Path, what: &str, tally: &mut Tally) {
-    let checked = check(path, &mut |_, _| {});
+    let checked = check(path, &mut |_| {});
     let noticed = checked.as_ref().map_or(true, |report| !report.faults.is_empty());
     // These may fail; they may not panic.
     let rows = table_rows(path).unwrap_or_default();
@@ -222,7 +222,7 @@ fn a_flipped_bit_in_the_list_of_tables_is_found_by_the_check() {
             bytes[at] ^= 1;
             fs::write(&path, &bytes).expect("a file");
             let before = fs::read(&path).expect("the file");
-            let noticed = check(&path, &mut |_, _| {}).map_or(true, |report| !report.faults.is_empty());
+            let noticed = check(&path, &mut |_| {}).map_or(true, |report| !report.faults.is_empty());
             if !noticed {
                 assert_eq!(table_rows(&path).as_ref(), Some(&truth.table_rows), "byte {at} of the file");
             }

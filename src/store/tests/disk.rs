@@ -78,7 +78,7 @@ async fn a_full_disk_refuses_work_loses_nothing_and_is_left_behind_without_a_res
     }
     assert_eq!(total(&store, Family::Calls), (acked as u64 + 3) * 200, "nothing lost, nothing doubled");
     store.close().await;
-    let report = check(&disk.path(), &mut |_, _| {}).expect("a check");
+    let report = check(&disk.path(), &mut |_| {}).expect("a check");
     assert_eq!((report.calls, report.faults), ((acked as u64 + 3) * 200, Vec::new()));
 }
 
@@ -101,7 +101,7 @@ async fn a_read_only_disk_is_a_clear_error_and_its_store_can_be_read() {
         let error = open_at(&path).expect_err("nothing can be written");
         assert!(matches!(&error, OpenError::Io { reason, .. } if reason.contains("read-only")), "{error}");
     }
-    assert_eq!(check(&disk.path(), &mut |_, _| {}).expect("a check").calls, 1);
+    assert_eq!(check(&disk.path(), &mut |_| {}).expect("a check").calls, 1);
     assert_eq!(stats(&disk.path()).expect("stats").tables[0].rows, 1);
     let folder = folder();
     backup(&disk.path(), &folder.path().join("copy"), &mut |_, _| {}).expect("a copy elsewhere");
@@ -135,5 +135,5 @@ async fn an_empty_file_becomes_a_store() {
     fs::write(&path, b"").expect("a file");
     let store = open_at(&path).expect("it opens");
     store.close().await;
-    assert_eq!(check(&path, &mut |_, _| {}).expect("a check").calls, 0);
+    assert_eq!(check(&path, &mut |_| {}).expect("a check").calls, 0);
 }

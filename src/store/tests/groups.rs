@@ -163,11 +163,11 @@ async fn damaged_state_of_reading_runs_and_rows_set_aside_stop_nobody() {
     assert_eq!(store.set_aside(account).await.expect("a read"), []);
     assert!(store.summary(account, SID.into()).await.is_ok());
     assert_eq!(store.count_rows(account, wall(0), wall(100), 10).await.expect("a read"), 0);
-    let faults = check(store.path(), &mut |_, _| {}).expect("a check").faults;
+    let faults = check(store.path(), &mut |_| {}).expect("a check").faults;
     assert!(faults.iter().any(|f| f.contains("checksum")), "{faults:?}");
     store.transact(bad_page(2)).await.expect("it is read again");
     assert_eq!(store.set_aside(account).await.expect("a read").len(), 1);
-    assert_eq!(check(store.path(), &mut |_, _| {}).expect("a check").faults, Vec::<String>::new());
+    assert_eq!(check(store.path(), &mut |_| {}).expect("a check").faults, Vec::<String>::new());
 }
 
 #[tokio::test]

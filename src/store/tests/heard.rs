@@ -91,7 +91,7 @@ async fn a_callback_that_was_acknowledged_survives_a_kill_and_counts_once() {
             assert_eq!(again, Taken::Duplicate);
         }
         store.close().await;
-        assert_eq!(check(&path, &mut |_, _| {}).expect("a check").faults, Vec::<String>::new());
+        assert_eq!(check(&path, &mut |_| {}).expect("a check").faults, Vec::<String>::new());
     }
     assert!(acked.len() > 50, "the children got somewhere: {}", acked.len());
 }
@@ -133,7 +133,7 @@ async fn a_damaged_entry_of_the_inbox_costs_nothing_but_itself() {
         txn.open_table(INBOX).expect("the table").insert(key.as_slice(), value.as_slice()).expect("written");
         txn.commit().expect("committed");
     }
-    let faults = check(&path, &mut |_, _| {}).expect("a check").faults;
+    let faults = check(&path, &mut |_| {}).expect("a check").faults;
     assert_eq!(faults, ["1 calls that only callbacks named do not fit their checksum"]);
     let store = open_at(&path).expect("it opens all the same");
     assert_eq!(inbox(&store, account).await.len(), 1);
@@ -163,7 +163,7 @@ async fn the_inbox_keeps_the_newest_and_goes_with_its_retention() {
     let due = store.due(account, Task::Confirm, Timestamp(i64::MAX), 100).await.expect("a read");
     assert_eq!(due.len(), 10, "nobody is asked about what is gone");
     store.close().await;
-    assert_eq!(check(&path, &mut |_, _| {}).expect("a check").faults, Vec::<String>::new());
+    assert_eq!(check(&path, &mut |_| {}).expect("a check").faults, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn held(path: &Path) -> (usize, u64) {
     let calls = all_calls(&store, account).await.len();
     let counted = total(&store, Family::Calls);
     store.close().await;
-    assert_eq!(check(path, &mut |_, _| {}).expect("a check").faults, Vec::<String>::new());
+    assert_eq!(check(path, &mut |_| {}).expect("a check").faults, Vec::<String>::new());
     (calls, counted)
 }
 
@@ -69,7 +69,7 @@ async fn what_a_kill_left_in_the_journal_is_taken_up_once() {
     let (store, account) = written(&path, 0..6).await;
     let killed = as_killed(&path, "killed", None);
     let file = fs::read(&killed).expect("bytes");
-    assert_eq!(check(&killed, &mut |_, _| {}).expect("a check").calls, 60, "who only reads sees it too");
+    assert_eq!(check(&killed, &mut |_| {}).expect("a check").calls, 60, "who only reads sees it too");
     assert!(
         fs::read(&killed).expect("bytes") == file && journal_of(&killed) == journal_of(&path),
         "untouched"
@@ -169,7 +169,7 @@ async fn whoever_reads_the_file_beside_us_sees_a_state_a_few_seconds_old() {
     let folder = folder();
     let path = folder.path().join("store.redb");
     let (store, account) = written(&path, 0..1).await;
-    let beside = || check(&path, &mut |_, _| {}).expect("a check").calls;
+    let beside = || check(&path, &mut |_| {}).expect("a check").calls;
     assert_eq!(beside(), 0, "only the journal holds it");
     assert_eq!(all_calls(&store, account).await.len(), 10, "who asks the store gets everything");
     assert_eq!(beside(), 10);
@@ -190,7 +190,7 @@ async fn a_long_journal_is_written_for_good_and_begun_again() {
     let (store, _) = written(&path, 0..150).await;
     let length = journal_of(&path).len();
     assert!(length < 2_000_000, "{length}");
-    let (calls, ends) = (check(&path, &mut |_, _| {}).expect("a check").calls, ends(&journal_of(&path)));
+    let (calls, ends) = (check(&path, &mut |_| {}).expect("a check").calls, ends(&journal_of(&path)));
     assert!(calls > 500 && !ends.is_empty(), "{calls} calls in the file");
     assert_eq!(held(&as_killed(&path, "killed", None)).await, (1_500, 1_500));
     store.close().await;

@@ -38,7 +38,7 @@ async fn the_newest_are_kept_and_each_text_once() {
     assert_eq!(texts(&store, other).await, [(1, "a=0".to_owned())]);
     assert_eq!(store.table_rows().await.expect("counted")[3], 6);
     store.close().await;
-    assert_eq!(check(&path, &mut |_, _| {}).expect("it can be checked").faults, Vec::<String>::new());
+    assert_eq!(check(&path, &mut |_| {}).expect("it can be checked").faults, Vec::<String>::new());
 }
 
 #[tokio::test]

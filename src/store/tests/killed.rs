@@ -93,7 +93,7 @@ async fn what_was_acknowledged_survives_a_kill_and_nothing_counts_twice() {
             assert_eq!(found, if last < 0 { (0, 0) } else { expected(last) }, "{name} after page {last}");
         }
         store.close().await;
-        assert_eq!(check(&path, &mut |_, _| {}).expect("a check").faults, Vec::<String>::new());
+        assert_eq!(check(&path, &mut |_| {}).expect("a check").faults, Vec::<String>::new());
     }
     assert!(acked.iter().all(|last| *last > 20), "the children got somewhere: {acked:?}");
 }

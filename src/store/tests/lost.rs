@@ -192,7 +192,7 @@ async fn an_entry_of_the_agenda_that_no_record_lists_is_dropped() {
     bench.tasks(400).await;
     assert_eq!(bench.calls(), 0);
     assert_eq!(bench.due(Task::Settle).await, [sid("c1")]);
-    assert_eq!(check(bench.store.path(), &mut |_, _| {}).expect("a check").faults, Vec::<String>::new());
+    assert_eq!(check(bench.store.path(), &mut |_| {}).expect("a check").faults, Vec::<String>::new());
 }
 
 fn terminal(account: AccountId, name: &str, at: i64) -> crate::ingest::Callback {
@@ -216,7 +216,7 @@ async fn what_callbacks_say_of_a_lost_call_waits_until_it_is_read_anew() {
     bench.tasks(3 * 3600).await;
     assert_eq!(bench.calls(), 1);
     bench.store.close().await;
-    assert_eq!(check(bench.store.path(), &mut |_, _| {}).expect("a check").faults, Vec::<String>::new());
+    assert_eq!(check(bench.store.path(), &mut |_| {}).expect("a check").faults, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -235,6 +235,6 @@ async fn one_that_had_counted_and_waits_for_its_callback_adds_nothing_either() {
         let listed = bench.store.missed(bench.account, SID.into(), None, 9).await.expect("a read");
         assert_eq!(listed, [], "nobody knows any more what was to come");
         bench.store.close().await;
-        assert_eq!(check(bench.store.path(), &mut |_, _| {}).expect("a check").faults, Vec::<String>::new());
+        assert_eq!(check(bench.store.path(), &mut |_| {}).expect("a check").faults, Vec::<String>::new());
     }
 }

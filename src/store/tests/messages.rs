@@ -55,5 +55,5 @@ async fn old_messages_go_with_all_that_was_to_be_done_about_them() {
     due.sort();
     assert_eq!(due, ["m15", "m16", "m17", "m18", "m19"], "the ended ones for the time they began");
     store.close().await;
-    assert_eq!(check(&path, &mut |_, _| {}).expect("it can be checked").faults, Vec::<String>::new());
+    assert_eq!(check(&path, &mut |_| {}).expect("it can be checked").faults, Vec::<String>::new());
 }

@@ -57,7 +57,7 @@ async fn a_second_process_is_refused_and_told_who_holds_the_store() {
         assert!(error.to_string().contains(&format!("(pid {})", holder.id())), "{error}");
     }
     // To read is no conflict.
-    assert_eq!(check(&path, &mut |_, _| {}).expect("a check").calls, 1);
+    assert_eq!(check(&path, &mut |_| {}).expect("a check").calls, 1);
     backup(&path, &folder.path().join("copy"), &mut |_, _| {}).expect("a copy");
     drop(holder.stdin.take());
     assert!(holder.wait().expect("its end").success());
