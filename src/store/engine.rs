@@ -122,7 +122,10 @@ impl Engine {
 
     /// Whether redb had better commit for good: what the journal holds is much or old.
     pub(super) fn is_checkpoint_due(&self) -> bool {
-        self.journal.is_long()
+        // Whether the store was changed since that journal was written must show: the first commit of each opening
+        // gives it an id of its own.
+        !self.journal.is_own()
+            || self.journal.is_long()
             || self.since_checkpoint >= OPERATIONS
             || self.journal.since().is_some_and(|since| since.elapsed() >= CHECKPOINT)
     }
@@ -172,8 +175,34 @@ impl Engine {
         // Repair after a kill takes milliseconds instead of a walk over the whole file.
         txn.set_quick_repair(true);
         txn.commit()?;
+        self.journal.owned();
         self.journal.restart();
         self.since_checkpoint = 0;
+        Ok(())
+    }
+
+    /// A transaction for an act of its own, beside which the journal holds nothing; to be committed by
+    /// [`Self::commit_act`], or aborted.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub(super) fn begin_act(&self) -> Result<WriteTransaction, Error> {
+        let mut txn = self.db.begin_write()?;
+        txn.set_quick_repair(true);
+        if !self.journal.is_own() {
+            let (key, row) = self.journal.mark().row();
+            txn.open_table(META)?.insert(key, row.as_slice())?;
+        }
+        Ok(txn)
+    }
+
+    /// Commits what [`Self::begin_act`] began.
+    ///
+    /// # Errors
+    /// The commit's.
+    pub(super) fn commit_act(&mut self, txn: WriteTransaction) -> Result<(), Error> {
+        txn.commit()?;
+        self.journal.owned();
         Ok(())
     }
 
@@ -198,10 +227,11 @@ impl Engine {
     }
 
     /// Leaves nothing in the journal's file, which must hold nothing that is needed.
-    pub(super) fn wipe_journal(&mut self) {
-        if let Err(error) = self.journal.wipe() {
-            tracing::warn!(reason = %io_reason(&error), "the journal beside the store could not be emptied");
-        }
+    ///
+    /// # Errors
+    /// Those of the file, which may hold old records still.
+    pub(super) fn wipe_journal(&mut self) -> Result<(), Error> {
+        self.journal.wipe().map_err(of_journal)
     }
 
     /// The account's sid; empty for a number that was never given.

@@ -174,11 +174,10 @@ impl Store {
 }
 
 impl Engine {
-    fn privacy_key(&self) -> Result<[u8; KEY_BYTES], Error> {
-        let mut txn = self.db.begin_write()?;
-        txn.set_quick_repair(true);
+    fn privacy_key(&mut self) -> Result<[u8; KEY_BYTES], Error> {
+        let txn = self.begin_act()?;
         let key = make_key(&txn)?;
-        txn.commit()?;
+        self.commit_act(txn)?;
         Ok(key)
     }
 }

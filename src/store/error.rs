@@ -98,6 +98,9 @@ pub enum OpenError {
     },
 }
 
+/// Why a file cannot be read that ends before its end.
+pub(super) const CUT_SHORT: &str = "it is no redb file, or cut short";
+
 /// Reasons of a system error in words that say what to do.
 pub(super) fn io_reason(error: &std::io::Error) -> String {
     use std::io::ErrorKind;
@@ -106,6 +109,7 @@ pub(super) fn io_reason(error: &std::io::Error) -> String {
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only".into(),
         ErrorKind::StorageFull => "the disk is full".into(),
         ErrorKind::NotFound => "no such file".into(),
+        ErrorKind::UnexpectedEof => CUT_SHORT.into(),
         ErrorKind::AlreadyExists => "it exists already; name a file that does not".into(),
         _ => error.to_string(),
     }

@@ -246,8 +246,7 @@ impl Group<'_, '_> {
 impl Engine {
     /// Removes a piece of what is older than its retention, or beyond what is kept; gives how many.
     fn prune_inbox(&mut self, account: AccountId, before: WallTime) -> Result<usize, Error> {
-        let mut txn = self.db.begin_write()?;
-        txn.set_quick_repair(true);
+        let txn = self.begin_act()?;
         let mut changes = Changes::default();
         let mut keys = Vec::new();
         {
@@ -282,7 +281,7 @@ impl Engine {
             txn.abort()?;
             return Ok(0);
         }
-        txn.commit()?;
+        self.commit_act(txn)?;
         self.inbox.committed(changes);
         Ok(keys.len())
     }

@@ -127,15 +127,14 @@ impl Store {
         loop {
             let (count, counted) = std::sync::mpsc::channel();
             writer::with_engine(&self.queue, move |engine| {
-                let mut txn = engine.db.begin_write()?;
-                txn.set_quick_repair(true);
+                let txn = engine.begin_act()?;
                 let removed = {
                     let mut due = txn.open_table(MESSAGES_DUE)?;
                     let mut table = txn.open_table(MESSAGES)?;
                     remove(&mut due, &mut table, account, before)?
                 };
                 if removed > 0 {
-                    txn.commit()?
+                    engine.commit_act(txn)?
                 } else {
                     txn.abort()?
                 }

@@ -225,7 +225,7 @@ fn make(txn: &WriteTransaction) -> Result<(), Error> {
     meta.insert(NOTED, seal_bytes("meta", NOTED.as_bytes(), TABLES.join(",").as_bytes()).as_slice())?;
     meta.insert("layout", seal_number("meta", b"layout", LAYOUT).as_slice())?;
     if Mark::read(&meta)?.is_none() {
-        let (key, row) = Mark::first().row();
+        let (key, row) = Mark::new().row();
         meta.insert(key, row.as_slice())?;
     }
     let mut totals = txn.open_table(TOTALS)?;

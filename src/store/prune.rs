@@ -60,8 +60,7 @@ impl Store {
 impl Engine {
     /// The row of an account, made if it is not there.
     pub(super) fn account(&mut self, sid: &str, now: Timestamp) -> Result<AccountRow, Error> {
-        let mut txn = self.db.begin_write()?;
-        txn.set_quick_repair(true);
+        let txn = self.begin_act()?;
         let mut table = txn.open_table(ACCOUNTS)?;
         let known = match table.get(sid)? {
             Some(value) => Some(unseal::<AccountRow>("accounts", sid.as_bytes(), value.value())?),
@@ -78,7 +77,7 @@ impl Engine {
         let row = AccountRow { id, first_start: now.0, prune_floor: 0 };
         table.insert(sid, seal("accounts", sid.as_bytes(), &row).as_slice())?;
         drop(table);
-        txn.commit()?;
+        self.commit_act(txn)?;
         self.accounts.insert(id, Known { sid: sid.to_owned(), prune_floor: WallTime(0) });
         Ok(row)
     }
@@ -90,8 +89,7 @@ impl Engine {
         floor: WallTime,
         runs_before: Timestamp,
     ) -> Result<Removed, Error> {
-        let mut txn = self.db.begin_write()?;
-        txn.set_quick_repair(true);
+        let txn = self.begin_act()?;
         let Some(floor) = raise_floor(&txn, account, sid, floor)? else {
             txn.abort()?;
             return Err(Error::Damaged("an account that is to be pruned has no row".into()));
@@ -103,7 +101,7 @@ impl Engine {
         missed::forget(&txn, account, floor)?;
         let set_aside = remove_set_aside(self, &txn, account, floor)?;
         let runs = remove_runs(self, &txn, account, runs_before)?;
-        txn.commit()?;
+        self.commit_act(txn)?;
         for hash in &hashes {
             self.recent.forget(*hash);
         }

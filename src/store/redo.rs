@@ -11,14 +11,14 @@ use std::ops::Deref;
 use std::path::Path;
 
 use redb::{
-    Database, Key, ReadableDatabase as _, ReadableTable, TableDefinition, TableError, TableHandle as _,
-    Value, WriteTransaction,
+    Database, Key, ReadTransaction, ReadableDatabase as _, ReadableTable, TableDefinition, TableError,
+    TableHandle as _, Value, WriteTransaction,
 };
 
 use super::Error;
 use super::bytes::{Malformed, Reader, Writer};
 use super::error::io_reason;
-use super::journal::{self, Record};
+use super::journal::{self, Found, Record, Rest};
 use super::seal::{seal_bytes, unseal_bytes};
 use super::tables::{
     ACCOUNTS, AGENDA, BASE, CALLS, ERASED, EXOPHONE_HEALTH, EXOPHONES, HEALTH, HEALTH_CHECKS, HEALTH_HOURS,
@@ -28,6 +28,9 @@ use super::tables::{
 
 /// In `meta`: the journal's id and the number of the last record whose changes are here.
 pub(super) const KEY: &str = "journal";
+
+/// How the error begins over the journal of a newer version.
+pub(super) const UNKNOWN_TABLE: &str = "its journal names a table that this version does not know:";
 
 /// A write transaction whose changes can be done again.
 pub(super) struct Txn<'t> {
@@ -132,7 +135,8 @@ fn changes(notes: &[u8]) -> Result<Vec<Change<'_>>, Malformed> {
     Ok(changes)
 }
 
-/// Gives every table a code, which journals hold: never change one.
+/// Gives every table a code, which journals hold: never change one, and raise the layout with each new one, so that
+/// an older version leaves a store alone whose journal it cannot read.
 macro_rules! coded {
     ($($code:literal $table:ident)+) => {
         pub(super) fn code(name: &str) -> Option<u8> {
@@ -149,7 +153,7 @@ macro_rules! coded {
                 all.extend(changes(&record.payload)?);
             }
             if let Some((code, ..)) = all.iter().find(|(code, ..)| ![$($code),+].contains(code)) {
-                return Err(Error::Damaged(format!("the journal names a table {code}, which nobody knows")));
+                return Err(Error::Damaged(format!("{UNKNOWN_TABLE} {code}")));
             }
             // Table by table: the order matters within one alone.
             $(of_table(txn, $table, all.iter().filter(|(code, ..)| *code == $code))?;)+
@@ -191,8 +195,8 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// For a store that has had no journal.
-    pub(super) fn first() -> Self {
+    /// With an id that no other journal has; for a store that has had none.
+    pub(super) fn new() -> Self {
         Self { id: RandomState::new().build_hasher().finish(), applied: 0 }
     }
 
@@ -217,36 +221,70 @@ impl Mark {
     }
 }
 
-/// Takes what the journal of this store holds, and the store itself does not, into the store.
+/// What [`recover`] met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Recovered {
+    /// Records that were taken into the store.
+    pub(super) records: usize,
+    /// What could not be.
+    pub(super) rest: Rest,
+}
+
+/// What the journal of this store holds beyond it.
 ///
 /// # Errors
-/// [`Error`]; nothing was changed then.
-pub(super) fn recover(db: &Database, store: &Path) -> Result<(), Error> {
-    let mark = match db.begin_read()?.open_table(META) {
+/// [`Error`].
+pub(super) fn pending(txn: &ReadTransaction, store: &Path) -> Result<(Option<Mark>, Found), Error> {
+    let mark = match txn.open_table(META) {
         Ok(meta) => Mark::read(&meta)?,
         Err(TableError::TableDoesNotExist(_)) => None,
         Err(error) => return Err(error.into()),
     };
     // A store that has had no journal: if there is a file, it is another's.
-    let Some(mark) = mark else { return Ok(()) };
+    let Some(mark) = mark else { return Ok((None, Found::default())) };
     let unread = |error| Error::Unavailable { action: "read", reason: io_reason(&error) };
-    let found = journal::read(&journal::place(store), mark).map_err(unread)?;
-    if found.damaged {
-        tracing::error!(
-            "the journal beside the store is damaged: what was stored last before the end is lost, and is asked for again"
-        );
+    let mut found = journal::read(&journal::place(store), mark).map_err(unread)?;
+    if found.records.first().is_some_and(|first| first.number != mark.applied + 1) {
+        // Of a later state than the store is.
+        found = Found { records: Vec::new(), rest: Rest::Foreign };
     }
-    let (Some(first), Some(last)) = (found.records.first(), found.records.last()) else { return Ok(()) };
-    if first.number != mark.applied + 1 {
-        tracing::warn!("the journal beside the store is of a later state than the store, so it was left out");
-        return Ok(());
-    }
+    Ok((Some(mark), found))
+}
+
+/// Takes what the journal of this store holds, and the store itself does not, into the store.
+///
+/// # Errors
+/// [`Error`]; nothing was changed then.
+pub(super) fn recover(db: &Database, store: &Path) -> Result<Recovered, Error> {
+    let (mark, found) = pending(&db.begin_read()?, store)?;
+    let recovered = Recovered { records: found.records.len(), rest: found.rest };
+    let (Some(mark), Some(last)) = (mark, found.records.last()) else { return Ok(recovered) };
     let mut txn = db.begin_write()?;
     txn.set_quick_repair(true);
     again(&txn, &found.records)?;
+    // The id stays until the store is written to: should this be interrupted, the journal is read once more.
     let (key, row) = Mark { applied: last.number, ..mark }.row();
     txn.open_table(META)?.insert(key, row.as_slice())?;
     txn.commit()?;
-    tracing::info!(records = found.records.len(), "took up what the journal held");
+    Ok(recovered)
+}
+
+/// Draws a new id for the store's journal, before it is changed without one: what an old journal held beyond the
+/// store, wherever it is now, fits it no more.
+///
+/// # Errors
+/// [`Error`].
+pub(super) fn disown(db: &Database) -> Result<(), Error> {
+    let mark = match db.begin_read()?.open_table(META) {
+        Ok(meta) => Mark::read(&meta)?,
+        Err(TableError::TableDoesNotExist(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let Some(mark) = mark else { return Ok(()) };
+    let mut txn = db.begin_write()?;
+    txn.set_quick_repair(true);
+    let (key, row) = Mark { applied: mark.applied, ..Mark::new() }.row();
+    txn.open_table(META)?.insert(key, row.as_slice())?;
+    txn.commit()?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Error, ErrorKind};
 use std::ops::Bound;
+use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use redb::backends::FileBackend;
@@ -18,8 +19,17 @@ const BLOCK: u64 = 4096;
 /// The file and what was written over it.
 #[derive(Debug)]
 pub(super) struct Untouched {
-    file: FileBackend,
+    file: Below,
     over: Mutex<Over>,
+}
+
+/// What lies below.
+#[derive(Debug)]
+enum Below {
+    /// Locked as redb wants it.
+    Locked(FileBackend),
+    /// Others may write to it.
+    Free(File),
 }
 
 #[derive(Debug)]
@@ -35,10 +45,20 @@ impl Untouched {
     pub(super) fn new(file: File) -> Result<Self, DatabaseError> {
         let file = FileBackend::new(file)?;
         let len = file.len()?;
-        Ok(Self { file, over: Mutex::new(Over { len, from_file: len, blocks: BTreeMap::new() }) })
+        Ok(Self::over(Below::Locked(file), len))
     }
 
-    fn over(&self) -> MutexGuard<'_, Over> {
+    /// Takes a file that is open for reading, and keeps nobody from writing to it.
+    pub(super) fn free(file: File) -> Result<Self, DatabaseError> {
+        let len = file.metadata()?.len();
+        Ok(Self::over(Below::Free(file), len))
+    }
+
+    fn over(file: Below, len: u64) -> Self {
+        Self { file, over: Mutex::new(Over { len, from_file: len, blocks: BTreeMap::new() }) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Over> {
         self.over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -47,7 +67,11 @@ impl Untouched {
         let there = over.from_file.saturating_sub(offset).min(out.len() as u64) as usize;
         let (file, rest) = out.split_at_mut(there);
         rest.fill(0);
-        if file.is_empty() { Ok(()) } else { self.file.read(offset, file) }
+        match &self.file {
+            _ if file.is_empty() => Ok(()),
+            Below::Locked(below) => below.read(offset, file),
+            Below::Free(below) => below.read_exact_at(file, offset),
+        }
     }
 }
 
@@ -68,11 +92,11 @@ fn parts(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize, std::ops:
 
 impl StorageBackend for Untouched {
     fn len(&self) -> Result<u64, Error> {
-        Ok(self.over().len)
+        Ok(self.state().len)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
-        let over = self.over();
+        let over = self.state();
         if offset.checked_add(out.len() as u64).is_none_or(|end| end > over.len) {
             return Err(Error::from(ErrorKind::UnexpectedEof));
         }
@@ -87,7 +111,7 @@ impl StorageBackend for Untouched {
     }
 
     fn set_len(&self, len: u64) -> Result<(), Error> {
-        let mut over = self.over();
+        let mut over = self.state();
         if len < over.len {
             over.from_file = over.from_file.min(len);
             over.blocks.split_off(&len.div_ceil(BLOCK));
@@ -104,7 +128,7 @@ impl StorageBackend for Untouched {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), Error> {
-        let mut over = self.over();
+        let mut over = self.state();
         for (block, inside, range) in parts(offset, data.len()) {
             if !over.blocks.contains_key(&block) {
                 let mut bytes = vec![0; BLOCK as usize];
@@ -119,31 +143,52 @@ impl StorageBackend for Untouched {
     }
 
     fn close(&self) -> Result<(), Error> {
-        self.file.close()
+        match &self.file {
+            Below::Locked(below) => below.close(),
+            Below::Free(_) => Ok(()),
+        }
     }
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.try_lock_range(start, end)
+        match &self.file {
+            Below::Locked(below) => below.try_lock_range(start, end),
+            Below::Free(_) => Ok(true),
+        }
     }
 
     fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.try_lock_shared_range(start, end)
+        match &self.file {
+            Below::Locked(below) => below.try_lock_shared_range(start, end),
+            Below::Free(_) => Ok(true),
+        }
     }
 
     fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_range(start, end)
+        match &self.file {
+            Below::Locked(below) => below.lock_range(start, end),
+            Below::Free(_) => Ok(()),
+        }
     }
 
     fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_shared_range(start, end)
+        match &self.file {
+            Below::Locked(below) => below.lock_shared_range(start, end),
+            Below::Free(_) => Ok(()),
+        }
     }
 
     fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.unlock_range(start, end)
+        match &self.file {
+            Below::Locked(below) => below.unlock_range(start, end),
+            Below::Free(_) => Ok(()),
+        }
     }
 
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.query_lock_range(start, end)
+        match &self.file {
+            Below::Locked(below) => below.query_lock_range(start, end),
+            Below::Free(_) => Ok(false),
+        }
     }
 }
 

@@ -135,8 +135,10 @@ pub(super) async fn run(shared: Arc<Shared>, engine: Engine, messages: mpsc::Rec
             Message::With(act, answer) => {
                 let act = |engine: &mut Engine, _: &Shared| {
                     // It makes a transaction of its own, and what it removes shall be nowhere.
-                    engine.checkpoint().map_err(|error| (StoreOp::Commit, error))?;
-                    engine.wipe_journal();
+                    engine
+                        .checkpoint()
+                        .and_then(|()| engine.wipe_journal())
+                        .map_err(|error| (StoreOp::Commit, error))?;
                     act(engine).map_err(|error| (StoreOp::Write, error))
                 };
                 let result = state.run(act).await;
@@ -250,6 +252,8 @@ impl State {
                 Ok(())
             }
             Visit::Failed(engine, (op, error)) => {
+                // What went before it may have been answered from the journal.
+                self.checkpoint_at = engine.pending_since().map(|since| since + CHECKPOINT);
                 self.engine = Some(engine);
                 self.shared.metrics.failed(op);
                 tracing::error!(reason = %error, "a store operation failed");
@@ -286,10 +290,10 @@ impl State {
         // Closing writes. An error means that the runtime is ending, and the engine with it.
         drop(
             spawn_blocking(move || {
-                if let Some(mut engine) = engine
-                    && engine.checkpoint().is_ok()
-                {
-                    engine.wipe_journal();
+                let Some(mut engine) = engine else { return };
+                if let Err(error) = engine.checkpoint().and_then(|()| engine.wipe_journal()) {
+                    // The next start takes it up.
+                    tracing::warn!(reason = %error, "what the journal holds was not written for good");
                 }
             })
             .await,

@@ -4,11 +4,12 @@
 use std::sync::{Arc, mpsc};
 
 use super::pieces::{self, From, Rows};
-use super::{EraseError, Erasure, is_own, write};
+use super::{EraseError, Erasure, is_own};
 use crate::model::Timestamp;
 use crate::model::identity::Identity;
 use crate::store::engine::Engine;
 use crate::store::erased::{Erased, note};
+use crate::store::error::io_reason;
 use crate::store::{Error, Store, writer};
 
 impl Store {
@@ -57,6 +58,8 @@ impl Store {
             progress(done, total.max(done));
             from = piece.next;
         }
+        // What was written meanwhile stands in the journal until it is emptied, as it is before each act.
+        self.in_turn(|engine| engine.forget_unread()).await?;
         Ok(erasure)
     }
 
@@ -82,9 +85,17 @@ fn identity(number: &str) -> Result<Identity<'_>, Error> {
 }
 
 impl Engine {
+    fn forget_unread(&self) -> Result<(), Error> {
+        let unwritten =
+            |error: std::io::Error| Error::Unavailable { action: "written", reason: io_reason(&error) };
+        self.journal.forget_unread().map_err(unwritten)
+    }
+
     /// Notes the number, in the file and in memory.
     fn note_erased(&mut self, who: Identity<'_>, now: Timestamp) -> Result<bool, Error> {
-        let is_new = write(&self.db, |txn| note(txn, who, now))?;
+        let txn = self.begin_act()?;
+        let is_new = note(&txn, who, now)?;
+        self.commit_act(txn)?;
         let txn = redb::ReadableDatabase::begin_read(&*self.db)?;
         self.erased = Arc::new(Erased::load(&txn, &self.metrics)?);
         Ok(is_new)
@@ -92,7 +103,9 @@ impl Engine {
 
     fn rewrite(&mut self, who: Identity<'_>, rows: &Rows, so_far: Erasure) -> Result<Erasure, Error> {
         let mut erasure = so_far;
-        write(&self.db, |txn| pieces::rewrite(txn, who, rows, &mut erasure))?;
+        let txn = self.begin_act()?;
+        pieces::rewrite(&txn, who, rows, &mut erasure)?;
+        self.commit_act(txn)?;
         Ok(erasure)
     }
 }

@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 use self::pieces::From;
 use super::erased::note;
 use super::maintain::{careful, of_file};
-use super::open::open;
+use super::open::{io, open};
 use super::prepare::layout;
 use super::seal::unseal;
 use super::tables::EXOPHONES;
-use super::{Error, OpenError};
+use super::{Error, OpenError, journal, redo};
 use crate::model::identity::Identity;
 use crate::model::{KnownExoPhone, Timestamp, last_ten_digits};
 
@@ -84,7 +84,11 @@ pub fn erase(
     if careful(|| is_own(&db.begin_read()?, who)).map_err(failed)? {
         return Err(EraseError::Own);
     }
-    careful(|| everywhere(&db, who, now, progress)).map_err(failed)
+    careful(|| redo::disown(&db)).map_err(failed)?;
+    let erasure = careful(|| everywhere(&db, who, now, progress)).map_err(failed)?;
+    // It may hold records of calls.
+    journal::forget_unread(path).map_err(|error| io(&journal::unread_place(path), "removed", &error))?;
+    Ok(erasure)
 }
 
 fn everywhere(

@@ -50,8 +50,7 @@ impl Engine {
         hours_before: Timestamp,
     ) -> Result<(usize, usize), Error> {
         let (mut old_checks, mut old_hours) = (Vec::new(), Vec::new());
-        let mut txn = self.db.begin_write()?;
-        txn.set_quick_repair(true);
+        let txn = self.begin_act()?;
         {
             let mut checks = txn.open_table(HEALTH_CHECKS)?;
             let mut hours = txn.open_table(HEALTH_HOURS)?;
@@ -80,7 +79,7 @@ impl Engine {
         if old_checks.is_empty() && old_hours.is_empty() {
             txn.abort()?;
         } else {
-            txn.commit()?;
+            self.commit_act(txn)?;
         }
         Ok((old_checks.len(), old_hours.len()))
     }

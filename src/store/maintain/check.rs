@@ -1,8 +1,8 @@
 //! `store check`: reads every record and holds it against its checksum and against the others.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
 
 use redb::{DatabaseError, ReadTransaction, ReadableTable, ReadableTableMetadata, StorageError, TableError};
 
@@ -12,8 +12,12 @@ use crate::model::{AccountRow, HourTotals, KnownExoPhone, Message, SetAside, Syn
 use crate::store::codec::{decode_call, read_call_key, sid_hash};
 use crate::store::group::entries;
 use crate::store::index::Recent;
+use crate::store::journal::Rest;
 use crate::store::numbers::Numbers;
-use crate::store::open::{CONTRADICTION, guarded, open_behind_glass, open_for_reading};
+use crate::store::open::{
+    CONTRADICTION, ForReading, Hold, Signature, guarded, is_written_to, open_behind_glass, open_held,
+};
+use crate::store::redo;
 use crate::store::seal::{unseal, unseal_bytes, unseal_number};
 use crate::store::tables::{
     ACCOUNTS, AGENDA, BASE, CALLS, EXOPHONES, HOURS, INBOX, KEPT, MESSAGES, META, MISSED, RECEIVED, RUNS,
@@ -51,7 +55,7 @@ pub enum CheckStep {
 pub enum Pages {
     /// Every page that is in use.
     Verified,
-    /// None: an agent changes them, or the file may not be opened for writing.
+    /// None: an agent changes them.
     #[default]
     Skipped,
 }
@@ -63,52 +67,88 @@ pub enum Pages {
 /// # Errors
 /// [`OpenError`] if the file cannot be opened at all.
 pub fn check(path: &Path, progress: &mut dyn FnMut(CheckStep)) -> Result<CheckReport, OpenError> {
-    let db = open_for_reading(path)?;
+    let before = Signature::of(path)?;
+    let db = open_held(path, Hold::Free)?;
     let mut report = CheckReport::default();
     // What one table hides must not hide the others.
     for part in [calls, agenda_entries, structures, callbacks, numbers] {
-        let outcome = careful(|| part(&db.begin_read()?, &mut report, progress));
-        if let Err(error) = outcome {
-            let fault = match error {
-                Error::Damaged(reason) => reason,
-                other => other.to_string(),
-            };
-            if !report.faults.contains(&fault) {
-                report.faults.push(fault);
-            }
+        if let Err(error) = careful(|| part(&db.begin_read()?, &mut report, progress)) {
+            report.fault(error);
         }
     }
+    if is_journal_damaged(&db, path) {
+        report
+            .faults
+            .push("the journal beside the store is damaged; what it holds behind the damage is lost".into());
+    }
+    let is_shared = matches!(db, ForReading::Shared(_));
     drop(db);
-    pages(path, &mut report, progress);
+    if !is_shared && Signature::of(path)? != before {
+        // Read as a kill had left it, and an agent has taken it up meanwhile.
+        let reason = "an agent started and wrote to it while it was read; check again".into();
+        return Err(OpenError::Io { path: path.to_owned(), action: "checked", reason });
+    }
+    if !is_written_to(path) {
+        pages(path, &mut report, progress)?;
+    }
     Ok(report)
 }
 
+impl CheckReport {
+    fn fault(&mut self, error: Error) {
+        let fault = match error {
+            Error::Damaged(reason) => reason,
+            Error::Unavailable { reason, .. } => format!("the file cannot be read: {reason}"),
+            other => other.to_string(),
+        };
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+}
+
+/// Whether the disk damaged the journal. A writer may change it while it is read, but not three times so that it
+/// looks damaged.
+fn is_journal_damaged(db: &ForReading, path: &Path) -> bool {
+    (0..3).all(|n| {
+        if n > 0 {
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        let found = careful(|| Ok(redo::pending(&db.begin_read()?, path)?.1));
+        found.is_ok_and(|found| found.rest == Rest::Damaged)
+    })
+}
+
+/// Looks at the journal of a running agent are so far apart.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
 /// Every page fits the checksum that the page above it holds.
-fn pages(path: &Path, report: &mut CheckReport, progress: &mut dyn FnMut(CheckStep)) {
+fn pages(
+    path: &Path,
+    report: &mut CheckReport,
+    progress: &mut dyn FnMut(CheckStep),
+) -> Result<(), OpenError> {
+    let before = Signature::of(path)?;
     let outcome = guarded(
-        || match open_behind_glass(path) {
-            Ok(mut db) => {
-                progress(CheckStep::Pages);
-                db.check_integrity().map(Some)
-            }
-            Err(DatabaseError::Storage(StorageError::Io(error)))
-                if error.kind() == ErrorKind::PermissionDenied =>
-            {
-                Ok(None)
-            }
-            Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => Ok(None),
-            Err(error) => Err(error),
+        || {
+            let mut db = open_behind_glass(path, Hold::Free)?;
+            progress(CheckStep::Pages);
+            db.check_integrity()
         },
         || DatabaseError::Storage(StorageError::Corrupted(CONTRADICTION.into())),
     );
-    match outcome {
-        Ok(None) => return,
-        Ok(Some(true)) => {}
-        Ok(Some(false)) => report.faults.push("pages of the file do not fit their checksums".into()),
-        Err(DatabaseError::Storage(StorageError::Corrupted(reason))) => report.faults.push(reason),
-        Err(error) => report.faults.push(error.to_string()),
+    if Signature::of(path)? != before {
+        // An agent was started, which nobody keeps waiting; what was seen is of no state at all.
+        return Ok(());
     }
     report.pages = Pages::Verified;
+    match outcome {
+        Ok(true) => {}
+        Ok(false) => report.fault(Error::Damaged("pages of the file do not fit their checksums".into())),
+        Err(DatabaseError::Storage(StorageError::Corrupted(reason))) => report.fault(Error::Damaged(reason)),
+        Err(error) => report.fault(Error::Damaged(error.to_string())),
+    }
+    Ok(())
 }
 
 fn account_sids(txn: &ReadTransaction) -> Result<BTreeMap<u16, String>, Error> {

@@ -73,7 +73,7 @@ fn copy(from: &Path, fresh: &Path, path: &Path) -> Result<(), OpenError> {
     let contradiction = || redb::DatabaseError::Storage(redb::StorageError::Corrupted(String::new()));
     let db = guarded(|| builder().open(fresh), contradiction).map_err(|error| refused(from, error))?;
     // What a kill left in the journal of the copy is part of it.
-    careful(|| redo::recover(&db, from).and_then(|()| mark_restored(&db)))
+    careful(|| redo::recover(&db, from).and_then(|_| mark_restored(&db)))
         .map_err(|error| of_file(fresh, "written", error))?;
     drop(db);
     File::open(fresh).and_then(|file| file.sync_all()).map_err(io)

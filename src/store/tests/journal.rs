@@ -7,17 +7,19 @@ use std::time::Duration;
 use redb::{ReadableDatabase as _, TableHandle as _};
 
 use super::*;
+use crate::metrics::StoreMetrics;
+use crate::metrics::rendered::{self, has};
 use crate::store::{journal, redo};
 
 /// One page of calls for each number, stored; the store is still open, and nothing was written for good since.
-async fn written(path: &Path, pages: std::ops::Range<i64>) -> (Store, AccountId) {
+pub(super) async fn written(path: &Path, pages: std::ops::Range<i64>) -> (Store, AccountId) {
     let store = open_at(path).expect("a store");
     let (account, _) = store.account(SID, START).await.expect("an account");
     more(&store, account, pages).await;
     (store, account)
 }
 
-async fn more(store: &Store, account: AccountId, pages: std::ops::Range<i64>) {
+pub(super) async fn more(store: &Store, account: AccountId, pages: std::ops::Range<i64>) {
     for n in pages {
         let rows = (0..10).map(|i| missed(&format!("c{n}x{i}"), n * 10 + i)).collect();
         store.transact(page(account, 10_000, rows)).await.expect("stored");
@@ -25,7 +27,7 @@ async fn more(store: &Store, account: AccountId, pages: std::ops::Range<i64>) {
 }
 
 /// Both files as a kill at this moment would leave them, with another journal if one is given.
-fn as_killed(path: &Path, to: &str, bytes: Option<&[u8]>) -> PathBuf {
+pub(super) fn as_killed(path: &Path, to: &str, bytes: Option<&[u8]>) -> PathBuf {
     let copy = path.with_file_name(to);
     fs::copy(path, &copy).expect("a copy");
     let bytes = bytes.map_or_else(|| journal_of(path), <[u8]>::to_vec);
@@ -33,12 +35,12 @@ fn as_killed(path: &Path, to: &str, bytes: Option<&[u8]>) -> PathBuf {
     copy
 }
 
-fn journal_of(path: &Path) -> Vec<u8> {
+pub(super) fn journal_of(path: &Path) -> Vec<u8> {
     fs::read(journal::place(path)).expect("the journal")
 }
 
 /// Calls, and what was counted; the store must be sound.
-async fn held(path: &Path) -> (usize, u64) {
+pub(super) async fn held(path: &Path) -> (usize, u64) {
     let store = open_at(path).expect("it opens");
     let (account, _) = store.account(SID, START).await.expect("an account");
     let calls = all_calls(&store, account).await.len();
@@ -55,7 +57,7 @@ fn ends(bytes: &[u8]) -> Vec<usize> {
     while let Some(length) = bytes.get(at..at + 4) {
         match u32::from_le_bytes(length.try_into().expect("four bytes")) {
             0 => break,
-            length => at += 20 + length as usize,
+            length => at += 24 + length as usize,
         }
         ends.push(at);
     }
@@ -93,7 +95,7 @@ async fn a_record_that_was_cut_short_is_none_and_those_before_it_count() {
     let ends = ends(&bytes);
     assert_eq!(ends.len(), 4);
     for (n, at) in
-        [0, 3, 19, 20, ends[0] - 1, ends[0], ends[2] + 7, ends[3] - 1, ends[3]].into_iter().enumerate()
+        [0, 3, 15, 23, 24, ends[0] - 1, ends[0], ends[2] + 7, ends[3] - 1, ends[3]].into_iter().enumerate()
     {
         let whole = ends.iter().filter(|end| **end <= at).count();
         for rest in [Vec::new(), vec![0; 4096]] {
@@ -110,6 +112,12 @@ async fn a_flipped_bit_is_never_data_and_tells_a_damaged_disk_from_a_kill() {
     let (_store, _) = written(&path, 0..3).await;
     let bytes = journal_of(&path);
     let ends = ends(&bytes);
+    // Copies now: soon everything is written for good.
+    let flipped = [ends[0], ends[0] + 30].map(|at| {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1;
+        (as_killed(&path, &format!("flipped{at}"), Some(&bytes)), bytes)
+    });
     let mark = {
         let read = open::open_for_reading(&path).expect("the file").begin_read().expect("a read");
         let meta = read.open_table(tables::META).expect("a table");
@@ -123,13 +131,20 @@ async fn a_flipped_bit_is_never_data_and_tells_a_damaged_disk_from_a_kill() {
         let found = journal::read(&copy, mark).expect("it can be read");
         let hit = ends.iter().filter(|end| **end <= bit / 8).count();
         assert_eq!(found.records.len(), hit, "records before bit {bit}");
-        // A flip in the length hides what is behind it.
-        let in_length = bit / 8 < 4 + hit.checked_sub(1).map_or(0, |before| ends[before]);
-        assert!(found.damaged || hit == 2 || in_length, "bit {bit}");
+        // The last one cannot be told from one that a kill cut short.
+        let rest = if hit == 2 { journal::Rest::Nothing } else { journal::Rest::Damaged };
+        assert_eq!(found.rest, rest, "bit {bit}");
     }
-    let mut bytes = bytes;
-    bytes[ends[0] + 30] ^= 1;
-    assert_eq!(held(&as_killed(&path, "flipped-once", Some(&bytes))).await, (10, 10));
+    for (killed, bytes) in flipped {
+        let faults = check(&killed, &mut |_| {}).expect("a check").faults;
+        assert!(faults.len() == 1 && faults[0].contains("journal"), "{faults:?}");
+        let mut registry = prometheus_client::registry::Registry::default();
+        let metrics = StoreMetrics::register(&mut registry);
+        Store::open(Options { path: killed.clone(), metrics }).expect("it opens").close().await;
+        has(&rendered::text(&registry), "exotel_store_errors_total{op=\"read\"} 1");
+        assert_eq!(fs::read(journal::unread_place(&killed)).expect("the journal"), bytes, "kept to look at");
+        assert_eq!(held(&killed).await, (10, 10));
+    }
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod groups;
 mod heard;
 mod index;
 mod journal;
+mod journal_apart;
 mod kept;
 mod killed;
 mod lost;
