@@ -99,6 +99,7 @@ impl Config {
             findings.warn(env::SOURCE, &names, "not used, since the configuration file names accounts");
         }
         sources.flags.apply(&mut config, &mut given);
+        config.store.path = followed(&config.store.path);
         if let Some(list) = some_list(&keys::without_effect(&given)) {
             findings.warn("settings", &list, "read and checked, but without effect in this version");
         }
@@ -148,6 +149,14 @@ impl Overrides {
         config.log.level = self.log_level.unwrap_or(config.log.level);
         config.log.format = self.log_format.unwrap_or(config.log.format);
     }
+}
+
+/// What a symbolic link names: what belongs to a store stands beside the file itself, under its own name, whatever
+/// way leads to it.
+fn followed(path: &Path) -> PathBuf {
+    let is_link = std::fs::symlink_metadata(path).is_ok_and(|file| file.is_symlink());
+    let real = is_link.then(|| std::fs::canonicalize(path).ok()).flatten();
+    real.unwrap_or_else(|| path.to_owned())
 }
 
 /// Far above thousands of accounts; keeps a wrong path out of memory.

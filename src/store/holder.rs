@@ -5,6 +5,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
 fn place(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".pid");
@@ -28,8 +31,14 @@ pub(super) fn note(path: &Path) {
     }
 }
 
-/// ` (pid 4711)`; empty where it is not known.
+/// ` (pid 4711)`; empty where it is not known, or has ended.
 pub(super) fn named(path: &Path) -> String {
     let note = fs::read_to_string(place(path)).unwrap_or_default();
-    note.trim().parse::<u32>().map_or(String::new(), |pid| format!(" (pid {pid})"))
+    let pid = note.trim().parse().ok().and_then(Pid::from_raw).filter(|pid| is_running(*pid));
+    pid.map_or(String::new(), |pid| format!(" (pid {})", pid.as_raw_pid()))
+}
+
+fn is_running(pid: Pid) -> bool {
+    // Anything but "no such process" is a process, if one of somebody else.
+    test_kill_process(pid) != Err(Errno::SRCH)
 }

@@ -55,6 +55,18 @@ fn flags_win_over_everything() {
 }
 
 #[test]
+fn a_link_to_a_store_stands_for_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let (real, link) = (folder.path().join("real.redb"), folder.path().join("link.redb"));
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let flags = Overrides { store_path: Some(link.clone()), ..Overrides::default() };
+    let path = || load_with(None, &ENV, &flags).unwrap().config.store.path;
+    assert_eq!(path(), link, "it leads nowhere yet");
+    std::fs::write(&real, b"").unwrap();
+    assert_eq!(path(), real.canonicalize().unwrap());
+}
+
+#[test]
 fn paths_of_the_file_start_at_its_folder_but_the_store_at_the_current_one() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("token"), "from-beside\n").unwrap();
