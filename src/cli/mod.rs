@@ -92,6 +92,13 @@ impl Cli {
                 "--web.listen-address stands before and after the command; give all addresses on one side",
             ));
         }
+        // Nor may this: a demo in a real store would leave simulated calls there for good.
+        if matches!(cli.command, Some(Command::Demo(_))) && cli.flags.store_path.is_some() {
+            return Err(Self::command().error(
+                clap::error::ErrorKind::ArgumentConflict,
+                "demo takes no --store.path: its store is in a temporary folder and goes when the demo ends",
+            ));
+        }
         Ok(cli)
     }
 

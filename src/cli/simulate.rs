@@ -54,7 +54,7 @@ pub(super) async fn run(flags: &Flags, args: &SimulateArgs) -> anyhow::Result<Ex
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let loaded = flags.load(Accounts::Unused)?;
+    let loaded = flags.load(Accounts::Unauthenticated)?;
     let _level = telemetry::init(&loaded.config.log)?;
     let mut options = Options { seed: args.seed, ..scenario(&args.scenario)?.options() };
     options.webhooks.base.clone_from(&args.webhooks);

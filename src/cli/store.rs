@@ -66,7 +66,7 @@ fn number(text: &str) -> Result<Secret, std::convert::Infallible> {
 
 /// Does one task and reports it on standard output.
 pub(super) async fn run(flags: &Flags, command: StoreCommand) -> anyhow::Result<ExitCode> {
-    let path = flags.load(Accounts::Unused)?.config.store.path;
+    let path = flags.load(Accounts::Unauthenticated)?.config.store.path;
     tokio::task::spawn_blocking(move || care(&path, &command)).await?
 }
 

@@ -56,6 +56,16 @@ fn an_address_on_either_side_of_the_command_is_not_lost_silently() {
 }
 
 #[test]
+fn a_store_that_the_demo_would_not_use_is_refused() {
+    for line in ["demo --store.path=a.redb", "--store.path a.redb demo"] {
+        let error = read(line).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{line}");
+        assert!(error.to_string().contains("temporary folder"), "{error}");
+    }
+    assert!(read("demo --log.level=debug").is_ok());
+}
+
+#[test]
 fn simulated_webhooks_go_to_a_whole_url_of_plain_http() {
     let base = "http://127.0.0.1:10043/webhooks/{account}/SECRET";
     let cli = read(&format!("simulate --webhooks {base}")).unwrap();

@@ -90,8 +90,12 @@ fn either<T>(
     let in_place = section.get(key, |node| Ok(hidden(node).and_then(&read)));
     let from_file = section.get(file_key, |node| {
         Ok(text(node).map_err(|reason| format!("{reason}: the path of a file")).and_then(|path| {
+            if !section.uses_secrets() {
+                return Ok(None);
+            }
             read_file(&section.path_beside_file(path))
                 .and_then(|secret| read(&secret).map_err(|reason| format!("in that file: {reason}")))
+                .map(Some)
         }))
     });
     let (at, result) = match (in_place, from_file) {
@@ -100,11 +104,12 @@ fn either<T>(
             section.fault(file_key, format!("expected one of {key} and {file_key}, got both"));
             return Given::Fault;
         }
-        (Some(result), None) => (key, result),
+        (Some(result), None) => (key, result.map(Some)),
         (None, Some(result)) => (file_key, result),
     };
     match result {
-        Ok(value) => Given::Value(value),
+        Ok(Some(value)) => Given::Value(value),
+        Ok(None) => Given::Unread,
         Err(reason) => {
             section.fault(at, reason);
             Given::Fault
@@ -115,6 +120,8 @@ fn either<T>(
 enum Given<T> {
     Nothing,
     Fault,
+    /// It is in a file, and nobody will use it.
+    Unread,
     Value(T),
 }
 
@@ -122,7 +129,7 @@ impl<T> Given<T> {
     fn value(self) -> Option<T> {
         match self {
             Self::Value(value) => Some(value),
-            Self::Nothing | Self::Fault => None,
+            Self::Nothing | Self::Fault | Self::Unread => None,
         }
     }
 }
@@ -148,7 +155,11 @@ pub(super) fn required(
 pub(super) fn webhook_secrets(section: &Section<'_>) -> Vec<Secret> {
     let in_place = section.list("webhook_secrets", |node| path_secret(hidden(node)?));
     let from_file = section.get("webhook_secrets_file", |node| {
-        let text = read_file(&section.path_beside_file(text(node)?))?;
+        let path = section.path_beside_file(text(node)?);
+        if !section.uses_secrets() {
+            return Ok(Vec::new());
+        }
+        let text = read_file(&path)?;
         webhook_secret_lines(&text).map_err(|reason| format!("in that file: {reason}"))
     });
     if in_place.is_some() && from_file.is_some() {
@@ -173,8 +184,11 @@ pub(super) fn api_key_of(section: &Section<'_>, api: &Api) -> Option<ApiKey> {
         _ => jwt_secret(secret, api).map(Some),
     });
     let shared = shared.value().flatten();
-    let public = section
-        .get("jwt_public_key_file", |node| public_key(&read_file(&section.path_beside_file(text(node)?))?));
+    let public = section.get("jwt_public_key_file", |node| {
+        let path = section.path_beside_file(text(node)?);
+        if section.uses_secrets() { public_key(&read_file(&path)?).map(Some) } else { Ok(None) }
+    });
+    let public = public.flatten();
     if shared.is_some() && public.is_some() {
         section.fault("jwt_public_key_file", "expected one of a jwt_secret and a public key, got both");
     }

@@ -115,7 +115,7 @@ fn expected_webhooks(section: &Section<'_>, account: &mut Account) {
         }),
     );
     let Some(kinds) = kinds else { return };
-    if !kinds.is_empty() && account.webhook_secrets.is_empty() {
+    if !kinds.is_empty() && account.webhook_secrets.is_empty() && section.uses_secrets() {
         section.fault("expected_webhooks", "expected webhook_secrets too: without one no webhook is taken");
     }
     account.expected_webhooks = kinds;

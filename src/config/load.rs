@@ -39,9 +39,12 @@ pub enum Accounts {
     Required,
     /// It is not: for `token`, which needs the API's key alone.
     Optional,
-    /// It is not, and the environment is not read: for `demo`, `simulate` and the care of the store,
-    /// which an account that is half set up must not stop.
+    /// It is not, and neither the environment nor a file with a secret of theirs is read: for `demo`, which
+    /// an account that is half set up must not stop.
     Unused,
+    /// As [`Self::Unused`], and the API's key is not read from its file either: for `simulate` and the care
+    /// of the store. Where secrets are handed over to a service they are there only while it runs.
+    Unauthenticated,
 }
 
 /// Settings that flags gave; they win over all other sources.
@@ -86,11 +89,11 @@ impl Config {
         let mut origin = check::Origin { file: None, accounts_from_environment: true };
         if let Some(path) = sources.file {
             origin.file = Some(path.display().to_string());
-            let named = read_file(path, &mut config, &mut given, &findings);
+            let named = read_file(path, sources.accounts, &mut config, &mut given, &findings);
             origin.accounts_from_environment = named == file::AccountsNamed::No;
         }
         let environment = Environment::new(sources.env, &findings);
-        if sources.accounts == Accounts::Unused {
+        if matches!(sources.accounts, Accounts::Unused | Accounts::Unauthenticated) {
             // Neither used nor worth a warning.
         } else if origin.accounts_from_environment {
             env::read(&environment, &mut config);
@@ -164,11 +167,12 @@ const MAX_FILE: u64 = 4 << 20;
 
 fn read_file(
     path: &Path,
+    accounts: Accounts,
     config: &mut Config,
     given: &mut BTreeSet<String>,
     findings: &Findings,
 ) -> file::AccountsNamed {
-    let reader = Reader::new(path, findings);
+    let reader = Reader::of(path, accounts, findings);
     match text_of(path).and_then(|text| Node::parse(&text)) {
         Ok(node) => {
             file::read(reader.root(&node), config);

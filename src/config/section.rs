@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::fault::Findings;
 use super::node::{Node, quoted};
-use super::values;
+use super::{Accounts, values};
 
 /// What the sections of one file share.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Reader<'a> {
     /// The file's folder: paths of secrets are relative to it.
     pub(crate) folder: PathBuf,
     pub(crate) findings: &'a Findings,
+    /// Whose secrets will be used.
+    pub(crate) accounts: Accounts,
     /// Every key that was asked for, as `accounts[].name`.
     asked: RefCell<BTreeSet<String>>,
     /// Every key that the file gives, as `accounts[].name`.
@@ -27,10 +29,16 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(file: &Path, findings: &'a Findings) -> Self {
+        Self::of(file, Accounts::Required, findings)
+    }
+
+    /// For a command that needs this much of the accounts.
+    pub(crate) fn of(file: &Path, accounts: Accounts, findings: &'a Findings) -> Self {
         Self {
             source: file.display().to_string(),
             folder: file.parent().unwrap_or(Path::new("")).to_owned(),
             findings,
+            accounts,
             asked: RefCell::default(),
             given: RefCell::default(),
         }
@@ -100,6 +108,15 @@ impl<'r> Section<'r> {
 
     pub(crate) fn warn(&self, key: &str, text: impl Into<String>) {
         self.reader.findings.warn(&self.reader.source, &join(&self.path, key), text);
+    }
+
+    /// Whether somebody will use the secrets of this section, so that their files are to be read.
+    pub(crate) fn uses_secrets(&self) -> bool {
+        match self.reader.accounts {
+            Accounts::Required | Accounts::Optional => true,
+            Accounts::Unused => self.shape != "accounts[]",
+            Accounts::Unauthenticated => false,
+        }
     }
 
     /// A path of the file, as it is to be opened: relative ones start at the file's folder.

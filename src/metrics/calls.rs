@@ -139,7 +139,7 @@ fn by_number(encoder: &mut DescriptorEncoder<'_>, view: &View) -> Result<(), Err
 /// Families without it.
 fn by_account(encoder: &mut DescriptorEncoder<'_>, view: &View) -> Result<(), Error> {
     let mut m = c::CALL_LEGS.describe(encoder)?;
-    for account in &view.accounts {
+    for account in counting(view) {
         for (leg, name) in [(1, "1"), (2, "2")] {
             for status in LegStatus::ALL {
                 let labels = [("account", account.name.as_str()), ("leg", name), ("status", status.as_str())];
@@ -153,7 +153,7 @@ fn by_account(encoder: &mut DescriptorEncoder<'_>, view: &View) -> Result<(), Er
         (&c::CALL_SETUP_DURATION, Family::SetupDuration),
     ] {
         let mut m = described.describe(encoder)?;
-        for account in &view.accounts {
+        for account in counting(view) {
             for direction in Direction::ALL {
                 let labels = [("account", account.name.as_str()), ("direction", direction.as_str())];
                 histogram(&mut m, &labels, view, (account.id, family, direction.code()))?;
@@ -161,18 +161,18 @@ fn by_account(encoder: &mut DescriptorEncoder<'_>, view: &View) -> Result<(), Er
         }
     }
     let mut m = c::CALL_SETTLE_DELAY.describe(encoder)?;
-    for account in &view.accounts {
+    for account in counting(view) {
         let labels = [("account", account.name.as_str())];
         histogram(&mut m, &labels, view, (account.id, Family::SettleDelay, 0))?;
     }
     let mut m = c::CALL_COST_REFUNDS.describe(encoder)?;
-    for account in &view.accounts {
+    for account in counting(view) {
         let labels = [("account", account.name.as_str()), ("currency", account.currency.as_str())];
         let refunds = view.totals.get(Series::new(account.id, Family::Refunds, 0, 0));
         ConstCounter::new(money(refunds)).encode(m.encode_family(&labels)?)?;
     }
     let mut m = c::CALL_DETAILS.describe(encoder)?;
-    for account in &view.accounts {
+    for account in counting(view) {
         for result in DetailsResult::ALL {
             let labels = [("account", account.name.as_str()), ("result", result.as_str())];
             let series = Series::new(account.id, Family::Details, result.code(), 0);
@@ -180,7 +180,7 @@ fn by_account(encoder: &mut DescriptorEncoder<'_>, view: &View) -> Result<(), Er
         }
     }
     let mut m = c::CALL_CORRECTIONS.describe(encoder)?;
-    for account in &view.accounts {
+    for account in counting(view) {
         for field in CorrectedField::ALL {
             let labels = [("account", account.name.as_str()), ("field", field.as_str())];
             let series = Series::new(account.id, Family::Corrections, field.code(), 0);
@@ -237,12 +237,17 @@ pub(super) fn syncing(view: &View) -> impl Iterator<Item = (&str, &super::view::
     view.accounts.iter().filter_map(|a| Some((a.name.as_str(), a.sync.as_ref()?)))
 }
 
+/// Accounts whose calls are counted.
+fn counting(view: &View) -> impl Iterator<Item = &AccountView> {
+    view.accounts.iter().filter(|account| account.sync.is_some())
+}
+
 /// Every account, number and direction whose calls are counted.
 fn each<'v>(
     view: &'v View,
     mut write: impl FnMut(&'v AccountView, (ExoPhoneId, &'v str), Direction) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    for account in view.accounts.iter().filter(|a| a.sync.is_some()) {
+    for account in counting(view) {
         for phone in &account.exophones {
             for direction in Direction::ALL {
                 write(account, (phone.id, phone.label.as_str()), *direction)?;
@@ -250,4 +255,68 @@ fn each<'v>(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::metrics::rendered;
+    use crate::metrics::view::{ExoPhoneView, SyncView};
+
+    fn account(id: u16, name: &str, sync: Option<SyncView>) -> AccountView {
+        let unknown = ExoPhoneView {
+            id: ExoPhoneId::UNKNOWN,
+            label: "unknown".into(),
+            sid: None,
+            paging: false,
+            polled: None,
+            affected: [None; 2],
+        };
+        AccountView {
+            id: AccountId(id),
+            name: name.into(),
+            currency: "INR".into(),
+            exophones: vec![unknown],
+            known_exophones: 0,
+            channel_limit: None,
+            expects_sms: false,
+            balance: None,
+            health_poll: None,
+            heartbeat: None,
+            heartbeat_expected_every: None,
+            sync,
+            callbacks: None,
+        }
+    }
+
+    #[test]
+    fn an_account_whose_calls_are_not_read_shows_its_numbers_and_nothing_of_calls() {
+        let reading = SyncView {
+            interval: 900.0,
+            lookback: 15_600.0,
+            lag: 1_200.0,
+            last_success: None,
+            last_duration: None,
+            watermark: None,
+            head: None,
+            set_aside: 0,
+            unsettled: 0,
+            oldest_unsettled: None,
+            unpriced: 0,
+        };
+        let accounts = vec![account(1, "read", Some(reading)), account(2, "unread", None)];
+        let view = View { accounts, ..View::default() };
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Calls::new(Arc::new(move || view.clone()))));
+        let text = rendered::text(&registry);
+        let of = |name: &str| -> Vec<&str> {
+            text.lines().filter(|line| line.contains(&format!("account=\"{name}\""))).collect()
+        };
+        assert_eq!(of("unread"), ["exotel_exophones{account=\"unread\"} 0.0"]);
+        assert!(of("read").iter().any(|line| line.starts_with("exotel_call_legs_total{")), "{text}");
+    }
 }

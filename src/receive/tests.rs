@@ -12,6 +12,7 @@ use crate::exotel::{Transport, TransportOptions};
 use crate::model::Clock;
 use crate::model::callback::{Heartbeat, HeartbeatStatus, Unknown};
 use crate::store::tests::folder;
+use crate::web::api::Desk;
 
 const NOW: Timestamp = Timestamp(1_772_457_400);
 
@@ -93,6 +94,33 @@ async fn that_a_kind_came_is_written_down_once_a_minute_and_shown_after_a_restar
     let seen =
         r#"exotel_webhook_last_received_timestamp_seconds{account="acme",kind="heartbeat"} 1772457400"#;
     assert_eq!(last_received(&again), [seen, expected]);
+}
+
+#[tokio::test]
+async fn the_api_says_to_the_second_when_the_last_one_came() {
+    let folder = folder();
+    let app = agent(folder.path()).await;
+    let receiver = receiver(&app);
+    let acme = receiver.roster.accounts()[0].id;
+    let webhooks = WebhookMetrics::register(&mut Registry::default());
+    let desk = crate::desk::Accounts { roster: app.roster(), webhooks, clock: Clock::system() };
+    for after in [0, 59] {
+        let at = NOW.plus(after);
+        let heartbeat = Heartbeat {
+            at,
+            status: HeartbeatStatus::Ok,
+            incoming: Vec::new(),
+            outgoing: Vec::new(),
+            alternates: Vec::new(),
+            content: 1,
+        };
+        let told = Told::Heartbeat(heartbeat);
+        let delivery = Delivery { account: acme, kind: Kind::Heartbeat, told, received: at };
+        assert_eq!((receiver.sink())(delivery).await, Ok(Taken::Accepted));
+        let seen = desk.webhooks(acme).await.unwrap().kinds;
+        let last = |word: &str| seen.iter().find(|kind| kind.kind == word).unwrap().last_received;
+        assert_eq!((last("heartbeat"), last("sms")), (Some(at), None));
+    }
 }
 
 #[tokio::test]

@@ -28,11 +28,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::middleware::map_response;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, header};
+use http_body::Body as _;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
@@ -169,8 +170,8 @@ impl Web {
             }
         };
         // Webhooks are larger and bring limits of their own.
-        let pages =
-            guarded.merge(open).merge(api).layer(DefaultBodyLimit::max(BODY_LIMIT)).merge(webhooks.clone());
+        let pages = guarded.merge(open).layer(from_fn(no_long_body)).merge(api);
+        let pages = pages.layer(DefaultBodyLimit::max(BODY_LIMIT)).merge(webhooks.clone());
         Sites { pages: finish(pages), webhooks: finish(webhooks.fallback(no_webhook)) }
     }
 
@@ -233,6 +234,20 @@ async fn not_found(State(web): State<Arc<Web>>) -> (StatusCode, String) {
 
 async fn no_webhook() -> (StatusCode, &'static str) {
     (StatusCode::NOT_FOUND, "This address takes webhooks alone.\n")
+}
+
+/// Whether a request announces a body beyond the bound. Most routes read none, and would do as they were
+/// told beside something that nobody looked at. What is not announced is not read there.
+fn is_too_long(request: &Request) -> bool {
+    request.body().size_hint().lower() > BODY_LIMIT as u64
+}
+
+async fn no_long_body(request: Request, next: Next) -> Response {
+    if !is_too_long(&request) {
+        return next.run(request).await;
+    }
+    let text = format!("The body is too large: at most {} KiB are taken here.\n", BODY_LIMIT / 1024);
+    (StatusCode::PAYLOAD_TOO_LARGE, text).into_response()
 }
 
 async fn method_not_allowed() -> (StatusCode, &'static str) {
@@ -318,6 +333,27 @@ mod tests {
             "application/openmetrics-text; version=1.0.0; charset=utf-8"
         );
         assert!(answer.text().ends_with("# EOF\n"));
+    }
+
+    #[tokio::test]
+    async fn a_body_beyond_the_bound_is_refused_before_anything_is_done() {
+        let applied = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let count = Arc::clone(&applied);
+        let reload = move || -> Reload {
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Box::pin(async { Ok("done".to_owned()) })
+        };
+        let web = Web { lifecycle: Lifecycle::Enabled(Arc::new(reload)), ..web() };
+        let pages = web.sites().pages;
+        for (bytes, status, times) in
+            [(BODY_LIMIT + 1, StatusCode::PAYLOAD_TOO_LARGE, 0), (BODY_LIMIT, StatusCode::OK, 1)]
+        {
+            let request = Request::post("/-/reload").body(Body::from(vec![b'x'; bytes])).unwrap();
+            assert_eq!(pages.clone().oneshot(request).await.unwrap().status(), status, "{bytes}");
+            assert_eq!(applied.load(std::sync::atomic::Ordering::Relaxed), times, "{bytes}");
+        }
+        let health = Request::get("/-/healthy").body(Body::from(vec![b'x'; BODY_LIMIT + 1])).unwrap();
+        assert_eq!(pages.oneshot(health).await.unwrap().status(), StatusCode::PAYLOAD_TOO_LARGE);
     }
 
     #[tokio::test]

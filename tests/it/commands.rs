@@ -186,6 +186,17 @@ fn a_store_is_checked_and_told_about_while_no_agent_runs() {
     let stats = succeeds(&finished);
     assert!(stats.contains('3'), "three calls are in it: {stats}");
     assert!(!stats.contains("9900000"), "no customer's number: {stats}");
+
+    // Where a service is handed its secrets, they are gone when it is stopped.
+    let mut handed = account("acme", "http://127.0.0.1:1");
+    let fields = handed.as_object_mut().expect("an account");
+    fields.remove("api_key");
+    fields.insert("api_key_file".to_owned(), "gone".into());
+    let setup = setup.with("accounts.0", handed);
+    assert_eq!(succeeds(&setup.finish(&["store", "stats"])), stats);
+    refused(&setup.finish(&["check-config"]), "api_key_file");
+    let slip = setup.finish(&["store", "erase", "--number", "abc"]);
+    refused(&slip, "that is no number");
 }
 
 /// Bits flipped one by one all over the file: each is found, or lies where nothing is kept; none is read back as data.

@@ -133,6 +133,9 @@ fn a_person_is_erased_beside_a_running_agent_which_goes_on() {
     assert_eq!(["calls", "set_aside", "kept"].map(|table| erased(&again, table)), [0, 0, 0]);
     assert!(again.stdout.contains("erased before"), "{again:?}");
     is_sound(&setup);
+    let slip = setup.finish(&["store", "erase", "--number", "abc"]);
+    assert_eq!(slip.code, Some(1), "{slip:?}");
+    assert!(slip.stderr.contains("that is no number"), "{slip:?}");
     // The others keep refusing, and name the agent.
     let compact = setup.finish(&["store", "compact"]);
     assert_eq!(compact.code, Some(1), "{compact:?}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{load, load_text};
-use crate::config::{ApiKey, Region};
+use crate::config::{Accounts, ApiKey, Config, Region, Sources};
 
 const ACCOUNT: [(&str, &str); 3] =
     [("EXOTEL_SID", "acme1"), ("EXOTEL_API_KEY", "key"), ("EXOTEL_API_SECRET", "token")];
@@ -135,14 +135,48 @@ fn without_any_account_the_fault_says_both_ways_to_name_one() {
 #[test]
 fn commands_without_accounts_do_not_ask_the_environment() {
     let lookup = |name: &str| -> Option<std::ffi::OsString> { panic!("{name} was read") };
-    let loaded = crate::config::Config::load(&crate::config::Sources {
-        file: None,
-        env: &lookup,
-        flags: &Default::default(),
-        accounts: crate::config::Accounts::Unused,
-    })
-    .unwrap();
-    assert!(loaded.config.accounts.is_empty() && loaded.warnings.is_empty());
+    for accounts in [Accounts::Unused, Accounts::Unauthenticated] {
+        let sources = Sources { file: None, env: &lookup, flags: &Default::default(), accounts };
+        let loaded = Config::load(&sources).unwrap();
+        assert!(loaded.config.accounts.is_empty() && loaded.warnings.is_empty());
+    }
+}
+
+#[test]
+fn files_of_secrets_that_a_command_does_not_use_may_be_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("test.yml");
+    let load = |text: &str, accounts| {
+        std::fs::write(&file, text).unwrap();
+        let sources =
+            Sources { file: Some(&file), env: &|_: &str| None, flags: &Default::default(), accounts };
+        Config::load(&sources)
+    };
+    let account = "
+accounts:
+- sid: acme1
+  api_key_file: gone/key
+  api_token_file: gone/token
+  webhook_secrets_file: gone/webhooks
+  expected_webhooks: [calls]
+store: {path: here.redb}
+";
+    let api = ["api: {jwt_secret_file: gone/jwt}", "api: {jwt_public_key_file: gone/jwt}"];
+    for api in api {
+        let text = format!("{account}{api}");
+        let loaded = load(&text, Accounts::Unauthenticated).unwrap();
+        assert_eq!(loaded.config.store.path.to_str(), Some("here.redb"));
+        // `demo` serves an API with the configured key.
+        let faults = load(&text, Accounts::Unused).unwrap_err();
+        assert_eq!(faults.0.len(), 1, "{faults}");
+        assert!(faults.0[0].key.starts_with("api.jwt"), "{faults}");
+        assert!(load(&text, Accounts::Required).unwrap_err().0.len() > 3);
+    }
+    // What the file itself has wrong is told all the same.
+    let text = account.replace("api_token_file: gone/token", "");
+    let faults = load(&text, Accounts::Unauthenticated).unwrap_err();
+    assert_eq!(faults.0.len(), 1, "{faults}");
+    assert_eq!(faults.0[0].key, "accounts[0].api_token");
 }
 
 #[test]

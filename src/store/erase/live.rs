@@ -4,7 +4,7 @@
 use std::sync::{Arc, mpsc};
 
 use super::pieces::{self, From, Rows};
-use super::{EraseError, Erasure, is_own};
+use super::{EraseError, Erasure, is_own, person};
 use crate::model::Timestamp;
 use crate::model::identity::Identity;
 use crate::store::engine::Engine;
@@ -29,15 +29,11 @@ impl Store {
     ) -> Result<Erasure, EraseError> {
         let number: Arc<str> = number.into();
         let who = Arc::clone(&number);
-        let (is_own, total) = match Identity::of(&number) {
-            None => return Err(EraseError::Empty),
-            Some(_) => {
-                let look = move |at: &crate::store::read::Reading| {
-                    Ok((is_own(&at.txn, identity(&who)?)?, pieces::calls(&at.txn)?))
-                };
-                self.view(look).await?
-            }
+        person(&number)?;
+        let look = move |at: &crate::store::read::Reading| {
+            Ok((is_own(&at.txn, identity(&who)?)?, pieces::calls(&at.txn)?))
         };
+        let (is_own, total) = self.view(look).await?;
         if is_own {
             return Err(EraseError::Own);
         }

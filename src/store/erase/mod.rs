@@ -50,6 +50,9 @@ pub enum EraseError {
     /// There is nothing in it to look for.
     #[error("the number is empty; give a phone number, or the address of an agent's app (`sip:…`)")]
     Empty,
+    /// Whatever it is, no call can have it as a number.
+    #[error("that is no number; give a phone number, or the address of an agent's app (`sip:…`)")]
+    NoNumber,
     /// It is on the account's list of numbers.
     #[error("that is one of your own ExoPhones: no personal data, and calls are counted by it")]
     Own,
@@ -71,7 +74,7 @@ pub fn erase(
     now: Timestamp,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Erasure, EraseError> {
-    let who = Identity::of(number).ok_or(EraseError::Empty)?;
+    let who = person(number)?;
     if !path.exists() {
         let reason = "no such file".into();
         return Err(OpenError::Io { path: path.to_owned(), action: "opened", reason }.into());
@@ -89,6 +92,26 @@ pub fn erase(
     // It may hold records of calls.
     journal::forget_unread(path).map_err(|error| io(&journal::unread_place(path), "removed", &error))?;
     Ok(erasure)
+}
+
+/// The shortest numbers that people dial.
+const FEWEST_DIGITS: usize = 3;
+
+/// Whose data is to go. What a slip of the hand made is refused: it would find nothing, say that all is
+/// done, and stay noted for good.
+fn person(number: &str) -> Result<Identity<'_>, EraseError> {
+    let who = Identity::of(number).ok_or(EraseError::Empty)?;
+    let is_number = match who {
+        Identity::Digits(_) => true,
+        Identity::Text(text) => match text.strip_prefix("sip:") {
+            Some(user) => !user.is_empty(),
+            None => {
+                text.bytes().all(|c| c.is_ascii_digit() || b"+ -().".contains(&c))
+                    && text.bytes().filter(u8::is_ascii_digit).count() >= FEWEST_DIGITS
+            }
+        },
+    };
+    if is_number { Ok(who) } else { Err(EraseError::NoNumber) }
 }
 
 fn everywhere(

@@ -5,6 +5,8 @@ use crate::model::callback::{Kept, Kind};
 use crate::model::{HourTotals, SetAside, UnreadableRow};
 
 const NUMBER: &str = "09900000001";
+/// What people type by mistake.
+const NO_NUMBERS: [&str; 6] = ["abc", "12", "--", "+", "sip:", "room 214"];
 const TRACE: &str = "Canary Name";
 
 fn erase_it(path: &Path, number: &str) -> Erasure {
@@ -219,6 +221,9 @@ async fn an_own_number_an_empty_one_and_a_missing_store_are_refused_without_nami
     store.close().await;
     assert!(matches!(refused(&path, "08000000099"), EraseError::Own));
     assert!(matches!(refused(&path, " "), EraseError::Empty));
+    for slip in NO_NUMBERS {
+        assert!(matches!(refused(&path, slip), EraseError::NoNumber), "{slip}");
+    }
     assert!(matches!(refused(&folder.path().join("no"), NUMBER), EraseError::Store(OpenError::Io { .. })));
     let empty = folder.path().join("empty");
     std::fs::write(&empty, b"").expect("a file");
@@ -343,6 +348,12 @@ async fn an_open_store_refuses_own_numbers_and_empty_ones_and_says_what_is_damag
     let own = store.erase("08000000099", START, |_, _| {}).await.expect_err("refused");
     assert!(matches!(own, EraseError::Own), "{own}");
     assert!(matches!(store.erase(" ", START, |_, _| {}).await, Err(EraseError::Empty)));
+    for slip in NO_NUMBERS {
+        assert!(matches!(store.erase(slip, START, |_, _| {}).await, Err(EraseError::NoNumber)), "{slip}");
+    }
+    for short in ["198", "sip:ravi"] {
+        assert!(store.erase(short, START, |_, _| {}).await.expect("a number").is_new, "{short}");
+    }
     damage_one(&store).await;
     let erasure = erase_live(&store, |_| {}).await;
     assert_eq!((erasure.calls, erasure.unread), (4, 1));

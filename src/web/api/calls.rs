@@ -88,9 +88,9 @@ answer! {
         direction: Option<&'static str>,
         /// What became of it; null while it is not over, and of a leg.
         outcome: Option<&'static str>,
-        /// Calling number, as privacy.phone_numbers says.
+        /// Calling number, as privacy.phone_numbers says unless it is the account's own.
         from: Option<String>,
-        /// Called number, as privacy.phone_numbers says.
+        /// Called number, as privacy.phone_numbers says unless it is the account's own.
         to: Option<String>,
         /// The account's own number in the call, as privacy.phone_numbers says where it is none of them.
         exophone: Option<String>,
@@ -223,7 +223,12 @@ impl Call {
         let outcome = outcome_of(&record);
         let CallRecord { call, book } = record;
         let wall = |at: WallTime| Time(at.to_timestamp(who.offset));
-        let shown = |number: Option<String>| number.map(|number| numbers.show(&number));
+        // Our own numbers are no secret, on whichever side of the call one stands. Where Exotel puts somebody
+        // else's as ours, that is shown as any other.
+        let is_own = |number: &str| last_ten_digits(number).is_some_and(|ten| who.own_numbers.contains(&ten));
+        let shown = |number: Option<String>| {
+            number.map(|number| if is_own(&number) { number } else { numbers.show(&number) })
+        };
         let plain = |text: Option<String>| text.filter(|_| numbers.are_plain());
         let legs = call.details.map(|details| {
             let leg = |status: Option<crate::model::LegStatus>, seconds: Option<u32>| Leg {
@@ -244,12 +249,6 @@ impl Call {
                 Awaited::Missed => "missed",
             },
         });
-        // Our number in the call, unless Exotel puts somebody else's there.
-        let exophone = call.exophone.map(|number| {
-            let digits = last_ten_digits(&number);
-            let known = digits.is_some_and(|digits| who.own_numbers.contains(&digits));
-            if known { number } else { numbers.show(&number) }
-        });
         Self {
             parent_sid: call.parent.as_ref().map(ToString::to_string),
             sid: call.sid.to_string(),
@@ -262,7 +261,7 @@ impl Call {
             outcome: outcome.map(Outcome::as_str),
             from: shown(call.from),
             to: shown(call.to),
-            exophone,
+            exophone: shown(call.exophone),
             duration: call.duration.map(u64::from),
             conversation: call.details.and_then(|details| details.conversation).map(u64::from),
             price: call.price.map(money),
@@ -372,5 +371,46 @@ fn bucket(start: Time, rows: &[(u32, Direction, HourTotals)]) -> Bucket {
         conversation_seconds: all.conversation,
         cost: money(all.cost),
         history: positive(all.history),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::{AccountId, Book, Observation, Sid, UtcOffset};
+
+    #[test]
+    fn the_accounts_own_number_is_shown_on_either_side_and_others_are_not() {
+        let who = Who {
+            account: AccountId(0),
+            sid: "acme1".to_owned(),
+            offset: UtcOffset(19_800),
+            currency: "INR".to_owned(),
+            own_numbers: Arc::new(HashSet::from([8_000_000_011])),
+        };
+        let (ours, theirs) = ("08000000011", "09876543210");
+        let at = Timestamp(1_772_457_400);
+        let between = |from: &str, to: &str, exophone: &str| {
+            let sid = Sid::parse("c1").expect("a sid");
+            let mut call = Observation::new(sid, WallTime(at.0), Status::Completed);
+            (call.from, call.to) = (Some(from.to_owned()), Some(to.to_owned()));
+            call.exophone = Some(exophone.to_owned());
+            CallRecord { call, book: Book::new(at) }
+        };
+        for numbers in [Numbers::Masked, Numbers::hashed(b"key"), Numbers::Plain] {
+            let theirs_shown = numbers.show(theirs);
+            let inbound = Call::new(between(theirs, ours, ours), &who, &numbers);
+            assert_eq!(inbound.from.as_ref(), Some(&theirs_shown), "{numbers:?}");
+            assert_eq!((inbound.to.as_deref(), inbound.exophone.as_deref()), (Some(ours), Some(ours)));
+            let outbound = Call::new(between("+918000000011", theirs, theirs), &who, &numbers);
+            assert_eq!(outbound.from.as_deref(), Some("+918000000011"), "however it is written");
+            assert_eq!(
+                (outbound.to.as_ref(), outbound.exophone.as_ref()),
+                (Some(&theirs_shown), Some(&theirs_shown))
+            );
+        }
     }
 }

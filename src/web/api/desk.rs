@@ -264,7 +264,7 @@ pub struct WebhookKind {
     pub kind: &'static str,
     /// Whether their silence alarms.
     pub expected: bool,
-    /// When one last came that was new, to the minute.
+    /// When one last came that was new; of an earlier start, to the minute.
     pub last_received: Option<Timestamp>,
     /// Requests by outcome since this process started.
     pub requests: Vec<(&'static str, u64)>,

@@ -27,8 +27,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state, map_response};
-use axum::response::Response;
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use http::{HeaderValue, StatusCode, header};
@@ -81,6 +81,7 @@ pub fn router(guard: &Guard, desk: Arc<dyn Desk>, manner: &Manner) -> Router {
         .with_state(Shared { desk, manner: manner.clone() })
         .route("/api/openapi.json", described.fallback(wrong_method))
         .merge(api_fallback(guard))
+        .layer(from_fn(no_long_body))
         .layer(map_response(not_to_be_kept))
         .layer(from_fn_with_state(manner.clone(), across_origins))
 }
@@ -98,6 +99,15 @@ async fn across_origins(State(manner): State<Manner>, request: Request, next: Ne
 async fn not_to_be_kept(mut response: Response) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// No route reads a body; one that nobody can have meant is refused unread.
+async fn no_long_body(request: Request, next: Next) -> Response {
+    if !super::is_too_long(&request) {
+        return next.run(request).await;
+    }
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large; none is needed.")
+        .into_response()
 }
 
 async fn wrong_method() -> Refusal {

@@ -11,7 +11,7 @@ use super::routes::{self, Route};
 use crate::metrics::BuildInfo;
 
 /// Refusals that every route has.
-const REFUSALS: [u16; 5] = [400, 401, 403, 404, 503];
+const REFUSALS: [u16; 6] = [400, 401, 403, 404, 413, 503];
 
 /// Texts without control characters.
 const NO_CONTROL: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$";
@@ -115,6 +115,7 @@ fn meaning(status: u16) -> &'static str {
         403 => "The token's role does not allow this.",
         404 => "No such account or call.",
         409 => "It is under way already, or switched off.",
+        413 => "The body is too large; none is needed.",
         422 => "Exotel's answer cannot be taken in.",
         429 => "Too many wait already, or Exotel's limit is reached.",
         _ => "The API is off, or what it needs cannot be had now.",

@@ -17,7 +17,7 @@ answer! {
         kind: &'static str,
         /// Whether their silence alarms.
         expected: bool,
-        /// When one last came that was new, to the minute.
+        /// When one last came that was new; of an earlier start of the program, to the minute.
         last_received: Option<Time>,
         /// Requests by outcome, since the program was started.
         requests: Counts,

@@ -1,9 +1,35 @@
-//! What every metric means, as a page: the catalogue of this very build.
+//! What every metric means, as a page: the catalogue of this very build, and the boards that show them.
 
 use super::text::Escaped;
 use super::{Links, Page};
 use crate::metrics::BuildInfo;
 use crate::metrics::catalogue::{ALL, Group, Kept};
+
+/// Grafana's boards: title, file in `dashboards/` of the repository, uid, what it answers.
+const BOARDS: [(&str, &str, &str, &str); 7] = [
+    ("Overview", "overview", "exotel-overview", "Is telephony up, is the business reachable, are we blind?"),
+    (
+        "Calls",
+        "calls",
+        "exotel-calls",
+        "Answered, failed, abandoned and short calls, talk time, concurrency.",
+    ),
+    ("ExoPhones", "exophones", "exotel-exophones", "Health of each number by poll and by push."),
+    (
+        "Webhooks and reconciliation",
+        "webhooks",
+        "exotel-webhooks",
+        "Whether callbacks arrive and agree with the API.",
+    ),
+    ("SMS", "sms", "exotel-sms", "Messages by what became of them."),
+    ("Cost", "cost", "exotel-cost", "Spending, and the balance."),
+    (
+        "Exporter and API budget",
+        "exporter",
+        "exotel-exporter",
+        "Requests and their limit, reading of calls, store, process.",
+    ),
+];
 
 /// The page at `/docs`.
 pub(in crate::web) fn docs(build: BuildInfo, links: &Links<'_>) -> String {
@@ -34,5 +60,22 @@ pub(in crate::web) fn docs(build: BuildInfo, links: &Links<'_>) -> String {
         }
         page.text("</dl>\n</section>\n");
     }
+    dashboards(&mut page);
     page.close(format_args!("<p>exotel-exporter {}</p>", Escaped(build.version)))
+}
+
+/// Where Grafana is, nobody has told us: the boards are named, and where their files are.
+fn dashboards(page: &mut Page) {
+    page.text(
+        "<section class=\"account\" id=\"dashboards\">\n<h2>Dashboards</h2>\n<p>Boards for Grafana that come with \
+         this version. Once imported, each is at <code>/d/</code> and its uid in your Grafana.</p>\n\
+         <dl class=\"families\">\n",
+    );
+    for (title, file, uid, about) in BOARDS {
+        page.put(format_args!(
+            "<div><dt>{title}</dt><dd>{about}<small><code>dashboards/{file}.json</code>, \
+             uid <code>{uid}</code></small></dd></div>\n"
+        ));
+    }
+    page.text("</dl>\n</section>\n");
 }

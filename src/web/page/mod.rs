@@ -55,7 +55,7 @@ impl Page {
              <a class=\"brand\" href=\"./\">{LOGO}<span>exotel-exporter</span></a>\
              <span class=\"version\">{version}</span>\n<nav aria-label=\"Pages\">\
              <a href=\"{}\">Metrics</a> <a href=\"docs\">Docs</a> \
-             <a href=\"api/openapi.json\">API</a> \
+             <a href=\"docs#dashboards\">Dashboards</a> <a href=\"api/openapi.json\">API</a> \
              <a href=\"-/healthy\">Health</a> <a href=\"-/ready\">Readiness</a></nav>\n</header>\n\
              <main id=\"content\">\n",
             Escaped(links.telemetry_path.trim_start_matches('/')),
@@ -343,6 +343,27 @@ mod tests {
                 assert!(page[at..end].contains(" id=\""), "{}", &page[at..end]);
             }
         }
+    }
+
+    #[test]
+    fn the_dashboards_link_leads_to_every_board_that_comes_with_this_version() {
+        assert!(shown(&sample::snapshot()).contains("<a href=\"docs#dashboards\">Dashboards</a>"));
+        let page = docs(sample::snapshot().build, &LINKS);
+        let list = page.split("id=\"dashboards\"").nth(1).unwrap();
+        let mut boards = 0;
+        for file in std::fs::read_dir("dashboards").unwrap().map(|entry| entry.unwrap().path()) {
+            if file.extension().is_some_and(|kind| kind == "json") {
+                let board: serde_json::Value =
+                    serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+                for word in [&board["title"], &board["uid"]] {
+                    let word = word.as_str().unwrap().trim_start_matches("Exotel / ");
+                    assert!(list.contains(word), "{word} of {}", file.display());
+                }
+                assert!(list.contains(&format!("{}", file.display())), "{}", file.display());
+                boards += 1;
+            }
+        }
+        assert_eq!(list.matches("<dt>").count(), boards, "and to no other");
     }
 
     #[test]

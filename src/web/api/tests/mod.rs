@@ -106,6 +106,21 @@ async fn a_wrong_method_is_refused_in_the_shape_of_the_contract() {
 }
 
 #[tokio::test]
+async fn a_long_body_is_refused_in_the_shape_of_the_contract_and_a_short_one_is_not_looked_at() {
+    for (bytes, expected) in [(64 * 1024 + 1, StatusCode::PAYLOAD_TOO_LARGE), (2, StatusCode::CREATED)] {
+        let mut request = asked(Method::POST, "/api/monitoring/health/check", Role::Admin);
+        *request.body_mut() = Body::from(vec![b'x'; bytes]);
+        let (status, _, body) = send(routes_with(Numbers::Masked, &[]), request).await;
+        assert_eq!(status, expected);
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        if expected.is_client_error() {
+            is_refusal("a long body", status, &body);
+            assert_eq!(body["error"]["code"], "body_too_large");
+        }
+    }
+}
+
+#[tokio::test]
 async fn ranges_that_end_before_they_begin_and_foreign_cursors_are_refused() {
     for query in [
         "sync/stats?startDate=2026-03-03&endDate=2026-03-02",
