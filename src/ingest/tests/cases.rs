@@ -113,6 +113,23 @@ async fn a_refusal_settles_the_matter_of_details() {
 }
 
 #[tokio::test]
+async fn the_same_row_read_again_ends_the_wait_for_an_agents_app() {
+    let mut bench = Bench::new().await;
+    let mut call = missed("c1", 0);
+    call.to = Some("sip:agent".into());
+    bench.now = START.plus(2 * MINUTE);
+    bench.read(vec![call.clone()]).await;
+    bench.now = START.plus(16 * MINUTE);
+    bench.tasks().await;
+    assert_eq!(bench.total(Family::Calls), 0, "its app may have changed it since");
+    let due = bench.store.due(bench.account, Task::Recheck, bench.now, 10).await.expect("a read");
+    assert_eq!(due, [(sid("c1"), wall(0))]);
+    bench.read(vec![call]).await;
+    assert_eq!(bench.total(Family::Calls), 1);
+    bench.check();
+}
+
+#[tokio::test]
 async fn a_leg_is_judged_by_a_root_that_is_already_there_however_old_both_are() {
     let mut bench = Bench::new().await;
     bench.now = START.plus(48 * HOUR);
