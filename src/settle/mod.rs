@@ -239,14 +239,16 @@ fn orphaned_at(record: &CallRecord, rules: &Rules) -> Timestamp {
     }
 }
 
-/// From when on leg details are asked for: a little after the end, or when the agenda says after a
-/// request in vain or an outage.
+/// From when on leg details are asked for: a little after the end, of a leg when it is known to have no
+/// root, or when the agenda says after a request in vain or an outage.
 fn details_due(record: &CallRecord, rules: &Rules) -> Timestamp {
+    let own = if record.call.leg_of().is_some() { orphaned_at(record, rules) } else { Timestamp(i64::MIN) };
     let planned = record.book.agenda.iter().filter(|(task, _)| task.is_details()).map(|(_, due)| *due).max();
     credible_end(record, rules)
         .plus(rules.settle_after / 15)
         .max(sip_hold(record, rules))
         .max(record.book.first_seen)
+        .max(own)
         .max(planned.unwrap_or(Timestamp(i64::MIN)))
 }
 

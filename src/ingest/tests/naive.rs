@@ -268,6 +268,7 @@ impl Call {
     }
 
     fn try_settle(&mut self, account: AccountId, root: Option<Option<Call>>, now: Timestamp) {
+        let mut orphaned = None;
         if let Some(root) = root {
             match root {
                 Some(root) => {
@@ -296,6 +297,7 @@ impl Call {
                     if now < wait {
                         return;
                     }
+                    orphaned = Some(wait);
                 }
             }
         }
@@ -317,6 +319,7 @@ impl Call {
             if self.needs_details() && self.details == DetailsState::Missing {
                 let hold = if sip { end.plus(900) } else { end };
                 let due = end.plus(120).max(hold).max(self.first_seen);
+                let due = due.max(orphaned.unwrap_or(due));
                 let due = due.max(self.last_in_vain.map_or(due, |at| at.plus(180)));
                 if self.tries < 3 && now < due.plus(360) {
                     return;
