@@ -24,7 +24,7 @@ impl Reader {
         if reading.ordered {
             plan::progress(&mut state, slice, reading.last);
         }
-        if matches!(onward, Onward::Done) {
+        if matches!(onward, Onward::Done | Onward::Short(_)) {
             plan::end_pass(&mut state, slice, self.account.wall_now());
         }
         if state.details_inline.is_none() {
@@ -35,6 +35,11 @@ impl Reader {
         }
         let query = match onward {
             Onward::Done => return self.end_if_done().await,
+            Onward::Short(missing) => {
+                let window = reading.job.window;
+                tracing::warn!(account = self.account.config.name, from = %window.from, to = %window.to, missing, "Exotel counts more calls in a window than it lists; what it lists is read");
+                return self.end_if_done().await;
+            }
             Onward::Next(uri) => CallsQuery::Next(uri),
             Onward::Afresh => self.query(&reading.job, reading.anchor),
             Onward::Stop(stop) => {
