@@ -27,7 +27,9 @@ impl Reader {
         if matches!(onward, Onward::Done | Onward::Short(_)) {
             plan::end_pass(&mut state, slice, self.account.wall_now());
         }
-        if state.details_inline.is_none() {
+        if self.account.details_refused() {
+            state.details_inline = Some(false);
+        } else if state.details_inline.is_none() {
             state.details_inline = details_shown(&page.rows);
         }
         if let Err(error) = self.store_page(&reading.job, page, state).await {
@@ -84,13 +86,6 @@ impl Reader {
 
     async fn page_failed(&mut self, reading: Reading, error: Error) {
         let job = reading.job;
-        if error.status == Some(400) && self.state.details_inline.is_none() {
-            // Perhaps the bulk API takes no `details` at all.
-            self.state.details_inline = Some(false);
-            self.show();
-            self.queue.push_front(job);
-            return;
-        }
         let age = self.account.wall_now() - job.window.from;
         if error.status == Some(400) && age > EDGE {
             tracing::warn!(from = %job.window.from, "Exotel does not show calls that old any more; they are left out");
