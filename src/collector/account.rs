@@ -220,7 +220,12 @@ impl Account {
     /// Whether to ask for leg details in bulk: always the same way, so that no row counts with fewer than
     /// its neighbour only because another query brought it.
     pub fn asks_details(&self) -> bool {
-        self.status().details_inline != Some(false)
+        !self.details_refused()
+    }
+
+    /// Whether bulk rows are known to carry no leg details, whoever asked.
+    pub fn details_refused(&self) -> bool {
+        self.status().details_inline == Some(false)
     }
 
     /// Settings of the plan of reading.
@@ -263,12 +268,21 @@ impl Account {
         }
     }
 
-    /// Asks for a page of calls.
+    /// Asks for a page of calls. Whether the bulk API takes `details` at all is not documented: what it
+    /// refuses is asked for once more without, and if that is answered, details are asked for no more.
     ///
     /// # Errors
     /// The client's.
     pub async fn calls(&self, query: &CallsQuery, priority: Priority) -> Result<CallsPage, Error> {
-        let result = self.client.calls(query, priority).await;
+        let mut result = self.client.calls(query, priority).await;
+        if result.as_ref().is_err_and(|error| error.status == Some(400))
+            && let Some(plain) = query.without_details()
+        {
+            result = self.client.calls(&plain, priority).await;
+            if result.is_ok() {
+                self.status().details_inline = Some(false);
+            }
+        }
         self.note(&result);
         result
     }
@@ -323,5 +337,42 @@ impl Account {
     /// A part of `settle_after`, at least 100 ms: how often the pollers look for work.
     pub fn beat(&self, part: u32) -> Duration {
         (self.sync.settle_after / part).max(Duration::from_millis(100))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{START, Trial};
+    use super::*;
+    use crate::exotel::Window;
+
+    fn window(trial: &Trial) -> Option<Window> {
+        let to = START.to_wall(trial.account.config.utc_offset);
+        Some(Window { from: to.plus(-3600), to })
+    }
+
+    fn list(window: Option<Window>) -> CallsQuery {
+        CallsQuery::Sids { sids: vec![Sid::parse("c1").expect("a sid")], window, details: true }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_refused_with_details_is_asked_for_without_them_by_everybody() {
+        let trial = Trial::new(0).await;
+        let account = &trial.account;
+        let (one, two) = (list(window(&trial)), list(window(&trial)));
+        let (one, two) =
+            tokio::join!(account.calls(&one, Priority::Settle), account.calls(&two, Priority::Settle));
+        assert!(one.is_ok() && two.is_ok(), "whoever was under way is answered: {one:?} {two:?}");
+        assert!(!account.asks_details(), "nobody asks for them any more");
+        assert_eq!(account.status().last_error, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_query_that_is_refused_either_way_says_nothing_of_details() {
+        let trial = Trial::new(0).await;
+        let error = trial.account.calls(&list(None), Priority::Settle).await.expect_err("a refusal");
+        assert_eq!(error.status, Some(400));
+        assert_eq!(trial.exotel().queries.len(), 2);
+        assert!(trial.account.asks_details());
     }
 }

@@ -4,6 +4,8 @@
 //! and legs included. If not, the window is halved until one page holds it. This closes every hole that a
 //! bug, a full disk or a row that appeared too late can have left, at about one request per hour.
 
+use std::collections::HashSet;
+
 use super::account::Account;
 use crate::exotel::{self, CallsQuery, Priority, Row, Window};
 use crate::ingest::Page;
@@ -136,12 +138,13 @@ const MOST_PAGES: usize = 1_000;
 async fn count(account: &Account, page: exotel::CallsPage, window: Window) -> Result<(u64, u64), NotAudited> {
     let (mut next, mut rows) = (page.next, page.rows);
     let (mut came, mut found) = (0, 0);
+    let mut cursors = HashSet::new();
     for _ in 0..MOST_PAGES {
         came += rows.len() as u64;
         let mut batch = Page::new(account.context(), rows, Origin::Page);
         batch.window = Some(window);
         found += account.take_in(Counted(batch)).await?.new;
-        let Some(uri) = next.take() else { break };
+        let Some(uri) = next.take().filter(|uri| cursors.insert(uri.clone())) else { break };
         let page = account.calls(&CallsQuery::Next(uri), Priority::Heal).await?;
         (next, rows) = (page.next, page.rows);
     }
@@ -156,7 +159,9 @@ async fn ask_for(account: &Account, sids: &[Sid], window: Window) -> Result<(), 
         let query =
             CallsQuery::Sids { sids: list.to_vec(), window: Some(around), details: account.asks_details() };
         let page = account.calls(&query, Priority::Heal).await?;
-        account.take_in(Page::new(account.context(), page.rows, Origin::Page)).await?;
+        let mut batch = Page::new(account.context(), page.rows, Origin::Page);
+        batch.window = Some(around);
+        account.take_in(batch).await?;
     }
     Ok(())
 }

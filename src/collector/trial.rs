@@ -1,4 +1,4 @@
-//! For tests: an account at work over an Exotel in this process that knows ExoPhones alone. Under paused
+//! For tests: an account at work over an Exotel in this process that knows ExoPhones, and no calls. Under paused
 //! time a day passes in moments.
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -48,6 +48,8 @@ pub(crate) struct Exotel {
     pub(crate) asked: Vec<(String, Instant)>,
     /// Times at which the list was asked for.
     pub(crate) listed: Vec<Instant>,
+    /// Queries for calls, of which there are none; those with `details` are refused.
+    pub(crate) queries: Vec<String>,
 }
 
 /// An account, its store and its Exotel.
@@ -172,6 +174,16 @@ async fn answer(exotel: Arc<Mutex<Exotel>>, uri: Uri) -> Response {
             shown.map(|n| json!({"sid": n.sid, "phone_number": n.number, "friendly_name": null})).collect();
         return axum::Json(json!({"page": page, "page_size": 50, "incoming_phone_numbers": list}))
             .into_response();
+    }
+    if uri.path() == format!("/v1/Accounts/{SID}/Calls.json") {
+        let query = uri.query().unwrap_or_default().to_owned();
+        let refused = query.contains("details=true") || !query.contains("DateCreated=");
+        exotel.lock().unwrap().queries.push(query);
+        return if refused {
+            StatusCode::BAD_REQUEST.into_response()
+        } else {
+            axum::Json(json!({"Metadata": {"Total": 0, "NextPageUri": null}, "Calls": []})).into_response()
+        };
     }
     let Some(sid) = uri.path().strip_prefix(&format!("/v2/accounts/{SID}/incoming-phone-numbers/")) else {
         return StatusCode::NOT_FOUND.into_response();

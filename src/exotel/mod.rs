@@ -136,6 +136,18 @@ pub enum CallsQuery {
     Next(NextPage),
 }
 
+impl CallsQuery {
+    /// The same without leg details inline; none if it does not ask for them.
+    pub(crate) fn without_details(&self) -> Option<Self> {
+        let mut plain = self.clone();
+        match &mut plain {
+            Self::Window { details, .. } | Self::Sids { details, .. } if *details => *details = false,
+            _ => return None,
+        }
+        Some(plain)
+    }
+}
+
 /// `NextPageUri` of a page, checked to stay on our host and account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NextPage(pub(crate) String);

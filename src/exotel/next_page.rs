@@ -10,17 +10,17 @@ use super::NextPage;
 /// Longest path with query taken; Exotel's have about 250 bytes.
 const MAX_LEN: usize = 8 * 1024;
 
-/// Takes `uri` if it is a path below `/v1/Accounts/{account}/`; none if it is `requested` again.
+/// Takes `uri` if it is a path below `/v1/Accounts/{account}/`.
 ///
 /// # Errors
 /// The fault of the URI, in words that repeat nothing of it.
-pub(crate) fn next_page(uri: &str, account: &str, requested: &str) -> Result<Option<NextPage>, &'static str> {
+pub(crate) fn next_page(uri: &str, account: &str) -> Result<NextPage, &'static str> {
     if uri.chars().any(char::is_control) {
         return Err("it holds a control character");
     }
     let uri = sendable(uri);
     stays_on_account(&uri, account)?;
-    Ok((uri != requested).then_some(NextPage(uri)))
+    Ok(NextPage(uri))
 }
 
 /// Whether a path with query stays on our host and account.
@@ -73,30 +73,25 @@ mod tests {
 
     const ACCOUNT: &str = "exampleacct1";
 
-    fn check(uri: &str) -> Result<Option<String>, &'static str> {
-        next_page(uri, ACCOUNT, "/v1/Accounts/exampleacct1/Calls.json?a=1").map(|n| n.map(|n| n.0))
+    fn check(uri: &str) -> Result<String, &'static str> {
+        next_page(uri, ACCOUNT).map(|next| next.0)
     }
 
     #[test]
     fn a_path_of_ours_is_kept_to_the_letter() {
         let uri = "/v1/Accounts/exampleacct1/Calls.json?PageSize=2&DateCreated=gte%3A2026-03-02+00%3A00%3A00%3Blte%3A2026-03-02+23%3A59%3A59&SortBy=DateCreated:desc&After=MTc3MjQ1NzAwMg==";
-        assert_eq!(check(uri), Ok(Some(uri.to_owned())));
+        assert_eq!(check(uri), Ok(uri.to_owned()));
         // Slashes and dots in the query are nobody's business.
         let uri = "/v1/Accounts/exampleacct1/Calls.json?After=a/../b//c%2F..&x=http://y";
-        assert_eq!(check(uri), Ok(Some(uri.to_owned())));
+        assert_eq!(check(uri), Ok(uri.to_owned()));
     }
 
     #[test]
     fn only_what_no_uri_may_hold_is_encoded() {
         assert_eq!(
             check("/v1/Accounts/exampleacct1/Calls.json?d=gte:2026-03-02 00:00:00&é=\"<>^`{|}"),
-            Ok(Some("/v1/Accounts/exampleacct1/Calls.json?d=gte:2026-03-02%2000:00:00&%C3%A9=%22%3C%3E%5E%60%7B%7C%7D".to_owned()))
+            Ok("/v1/Accounts/exampleacct1/Calls.json?d=gte:2026-03-02%2000:00:00&%C3%A9=%22%3C%3E%5E%60%7B%7C%7D".to_owned())
         );
-    }
-
-    #[test]
-    fn the_page_itself_is_no_next_page() {
-        assert_eq!(check("/v1/Accounts/exampleacct1/Calls.json?a=1"), Ok(None));
     }
 
     #[test]

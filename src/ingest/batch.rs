@@ -12,7 +12,8 @@ use crate::model::{
 };
 use crate::reconcile::{Effect, Origin, join, merge};
 use crate::settle::{
-    Deltas, InVain, Root, Wanted, count_answer, details_in_vain, is_due, not_known, settle, silent,
+    Deltas, InVain, Root, Wanted, count_answer, details_in_vain, is_due, not_known, note_reading, settle,
+    silent,
 };
 use crate::store::{Erased, Held, LONGEST_CHAIN, Lost, WriteSet};
 
@@ -75,6 +76,8 @@ impl<'c> Batch<'c> {
             merged.record.call = less;
         }
         let was_unlisted = self.take_over(&mut merged.record);
+        let is_last_look =
+            origin != Origin::Newer && note_reading(&mut merged.record, &self.context.rules, now);
         match (merged.effect, self.lost.get(&said.sid)) {
             (Effect::New, Some(lost)) => {
                 summary.updated += 1;
@@ -91,7 +94,7 @@ impl<'c> Batch<'c> {
                 if is_due(&merged.record, now) {
                     self.touched.push(said.sid.clone());
                 }
-                if !was_unlisted {
+                if !was_unlisted && !is_last_look {
                     return;
                 }
             }

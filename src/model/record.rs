@@ -34,6 +34,9 @@ pub struct Book {
     pub asks: u8,
     /// Times its price was asked for after it settled.
     pub price_asks: u8,
+    /// Whether it was read when an agent's app could change it no more; only ever true of a call that has
+    /// such a leg and had not counted.
+    pub read_final: bool,
     /// Once counted, what it contributed.
     pub settled: Option<Settled>,
     /// What callbacks said of it. They change nothing else of the record.
@@ -56,6 +59,7 @@ impl Book {
             details_tries: 0,
             asks: 0,
             price_asks: 0,
+            read_final: false,
             settled: None,
             heard: None,
             awaited: Awaited::No,

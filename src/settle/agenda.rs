@@ -1,8 +1,8 @@
 //! What is still to be done about a call, and when.
 
 use super::{
-    Root, Rules, Surroundings, callbacks, credible_end, deadline, details_due, details_refused, is_complete,
-    orphaned_at, sip_hold, time_is_up, waits_for_details,
+    Root, Rules, Surroundings, awaits_last_look, callbacks, credible_end, deadline, details_due,
+    details_refused, is_complete, orphaned_at, sip_hold, time_is_up, waits_for_details,
 };
 use crate::model::{CallRecord, Direction, Place, Settled, SettledKind, Status, Task, Timestamp};
 
@@ -83,14 +83,16 @@ fn settle(record: &CallRecord, rules: &Rules, around: &Surroundings<'_>) -> Time
     if due <= around.now { around.now.plus(rules.part(10)) } else { due }
 }
 
-/// Asked for again by Sid while what a bulk row can bring is not known.
+/// Asked for again by Sid while what a bulk row can bring is not known. The status of an agent's app is
+/// not before its hold ends; where leg details are still to be asked for, their answer brings it.
 fn recheck(record: &CallRecord, rules: &Rules) -> Option<(Task, Timestamp)> {
     let call = &record.call;
     let open = call.end.is_none()
         || call.known_duration().is_none()
-        || (call.price.is_none() && call.status == Status::Completed);
+        || (call.price.is_none() && call.status == Status::Completed)
+        || (awaits_last_look(record) && !waits_for_details(record));
     let wait = rules.part(6).saturating_mul(i64::from(record.book.asks) + 1);
-    let due = credible_end(record, rules).max(record.book.first_seen).plus(wait);
+    let due = credible_end(record, rules).max(record.book.first_seen).plus(wait).max(sip_hold(record, rules));
     (open && record.book.asks < MAX_ASKS && due < deadline(record, rules)).then_some((Task::Recheck, due))
 }
 

@@ -4,6 +4,7 @@
 //! and the [`Deltas`] to the totals.
 //!
 //! - A call settles, and counts once, when everything about it is known, or `settle_after` after its end.
+//! - One with an agent's app is looked at once more when the app can change it no more.
 //! - Leg details are asked for before; only a lack of budget, never an outage, makes a call count without.
 //! - A leg of another call adds its price to that call's labels and counts nothing else. One whose root
 //!   is not found counts as a call of its own when the look-back has passed.
@@ -170,6 +171,9 @@ fn try_settle(
 /// Everything that will ever be known is known.
 fn is_complete(record: &CallRecord) -> bool {
     let call = &record.call;
+    if awaits_last_look(record) {
+        return false;
+    }
     let duration_known = call.end.is_some() && call.known_duration().is_some();
     let price_known = call.price.is_some() || call.status != Status::Completed;
     let details_known =
@@ -205,6 +209,23 @@ fn sip_hold(record: &CallRecord, rules: &Rules) -> Timestamp {
     credible_end(record, rules).plus(rules.settle_after / 2)
 }
 
+/// Whether what was read of an agent's app may have changed since.
+fn awaits_last_look(record: &CallRecord) -> bool {
+    record.call.has_sip_leg() && !record.book.read_final
+}
+
+/// Notes that v1 has just told of the call, whether it said anything new or not; gives whether that is the
+/// last look which a call with an agent's app waits for.
+pub fn note_reading(record: &mut CallRecord, rules: &Rules, now: Timestamp) -> bool {
+    let is_last = record.book.live
+        && record.book.settled.is_none()
+        && record.call.is_over()
+        && awaits_last_look(record)
+        && now >= sip_hold(record, rules);
+    record.book.read_final |= is_last;
+    is_last
+}
+
 /// When a leg whose root was not found counts as a call of its own: the look-back after its creation.
 /// One that was first read when that had passed already was read from a backlog, in which its root may
 /// come hours later.
@@ -218,14 +239,16 @@ fn orphaned_at(record: &CallRecord, rules: &Rules) -> Timestamp {
     }
 }
 
-/// From when on leg details are asked for: a little after the end, or when the agenda says after a
-/// request in vain or an outage.
+/// From when on leg details are asked for: a little after the end, of a leg when it is known to have no
+/// root, or when the agenda says after a request in vain or an outage.
 fn details_due(record: &CallRecord, rules: &Rules) -> Timestamp {
+    let own = if record.call.leg_of().is_some() { orphaned_at(record, rules) } else { Timestamp(i64::MIN) };
     let planned = record.book.agenda.iter().filter(|(task, _)| task.is_details()).map(|(_, due)| *due).max();
     credible_end(record, rules)
         .plus(rules.settle_after / 15)
         .max(sip_hold(record, rules))
         .max(record.book.first_seen)
+        .max(own)
         .max(planned.unwrap_or(Timestamp(i64::MIN)))
 }
 

@@ -138,6 +138,22 @@ fn pages_that_lead_round_in_a_circle_are_left_and_every_call_counts_once() {
     counts(&mut agent, 3.0);
 }
 
+#[test]
+fn a_total_above_the_rows_that_are_listed_fails_no_run() {
+    let (exotel, _setup, mut agent) = agent_that_counted_one_call();
+    let good = |scrape: &Scrape| scrape.metric("exotel_sync_runs_total").label("outcome", "success").sum();
+    let before = agent.scrape();
+    exotel.twist(|_, truth| {
+        let mut page = truth.value();
+        page["Metadata"]["Total"] = json!(page["Calls"].as_array().map_or(0, Vec::len) + 1);
+        Reply::json(&page)
+    });
+    exotel.add_call("second");
+    let scrape = counts(&mut agent, 2.0);
+    assert!(good(&scrape) > good(&before), "runs end well: {}", scrape.text);
+    assert_eq!(troubles(&scrape), troubles(&before));
+}
+
 /// Everything that tells that pages were not as they should be.
 fn troubles(scrape: &Scrape) -> f64 {
     scrape.metric("exotel_sync_windows_cut_total").sum()

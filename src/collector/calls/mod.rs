@@ -75,6 +75,7 @@ pub async fn run(account: Arc<Account>, wishes: Wishes, shutdown: CancellationTo
         auditing: false,
         account,
     };
+    reader.account.status().details_inline = reader.state.details_inline;
     reader.show();
     reader.work(wishes, shutdown).await;
 }
@@ -314,7 +315,8 @@ impl Reader {
         let first_start = Timestamp(self.account.row().first_start);
         let mut status = self.account.status();
         status.watermark = Some(instant(&self.account, self.state.watermark()));
-        status.details_inline = self.state.details_inline;
+        // Others than the reader may have learnt that they are refused.
+        status.details_inline = status.details_inline.filter(|inline| !inline).or(self.state.details_inline);
         // What was read once stays read while it is read again as a whole.
         let head = instant(&self.account, self.state.head());
         let now = self.account.now();

@@ -21,21 +21,9 @@ impl Reader {
             self.account.store.count_rows(self.account.id, from, now, few).await.map_err(|e| e.to_string())?
         } else {
             let window = Window { from, to: now };
-            let query = |details| CallsQuery::Window { window, duration: None, details };
-            let asked = self.account.asks_details();
-            let page = match self.account.calls(&query(asked), Priority::Sync).await {
-                Err(error) if error.status == Some(400) && self.state.details_inline.is_none() => {
-                    // Perhaps the bulk API takes no `details` at all: it does not, if it answers without.
-                    let plain = self.account.calls(&query(false), Priority::Sync).await;
-                    if plain.is_ok() {
-                        self.state.details_inline = Some(false);
-                        self.show();
-                    }
-                    plain
-                }
-                result => result,
-            }
-            .map_err(|e| e.message)?;
+            let details = self.account.asks_details();
+            let query = CallsQuery::Window { window, duration: None, details };
+            let page = self.account.calls(&query, Priority::Sync).await.map_err(|e| e.message)?;
             // Without a total, a further page is all that is known of the rest.
             let total = page.total.unwrap_or(if page.next.is_some() { u64::MAX } else { 0 });
             let mut batch = Page::new(self.account.context(), page.rows, Origin::Page);

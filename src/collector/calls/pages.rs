@@ -24,10 +24,12 @@ impl Reader {
         if reading.ordered {
             plan::progress(&mut state, slice, reading.last);
         }
-        if matches!(onward, Onward::Done) {
+        if matches!(onward, Onward::Done | Onward::Short(_)) {
             plan::end_pass(&mut state, slice, self.account.wall_now());
         }
-        if state.details_inline.is_none() {
+        if self.account.details_refused() {
+            state.details_inline = Some(false);
+        } else if state.details_inline.is_none() {
             state.details_inline = details_shown(&page.rows);
         }
         if let Err(error) = self.store_page(&reading.job, page, state).await {
@@ -35,6 +37,11 @@ impl Reader {
         }
         let query = match onward {
             Onward::Done => return self.end_if_done().await,
+            Onward::Short(missing) => {
+                let window = reading.job.window;
+                tracing::warn!(account = self.account.config.name, from = %window.from, to = %window.to, missing, "Exotel counts more calls in a window than it lists; what it lists is read");
+                return self.end_if_done().await;
+            }
             Onward::Next(uri) => CallsQuery::Next(uri),
             Onward::Afresh => self.query(&reading.job, reading.anchor),
             Onward::Stop(stop) => {
@@ -79,13 +86,6 @@ impl Reader {
 
     async fn page_failed(&mut self, reading: Reading, error: Error) {
         let job = reading.job;
-        if error.status == Some(400) && self.state.details_inline.is_none() {
-            // Perhaps the bulk API takes no `details` at all.
-            self.state.details_inline = Some(false);
-            self.show();
-            self.queue.push_front(job);
-            return;
-        }
         let age = self.account.wall_now() - job.window.from;
         if error.status == Some(400) && age > EDGE {
             tracing::warn!(from = %job.window.from, "Exotel does not show calls that old any more; they are left out");

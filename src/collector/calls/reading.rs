@@ -28,14 +28,16 @@ pub(super) struct Reading {
     /// Rows that the first page of this cursor promised, and how many came.
     promised: Option<u64>,
     came: u64,
-    /// Where the list ended before it should.
-    ended_early: Option<WallTime>,
+    /// Where the list ended before it should, and how many rows were missing there.
+    ended_early: Option<(WallTime, u64)>,
 }
 
 /// How a reading goes on after a page.
 pub(super) enum Onward {
     /// Everything of it is read.
     Done,
+    /// Everything that Exotel lists is read; so many rows more it counts, and shows to nobody who asks.
+    Short(u64),
     /// With the next page.
     Next(NextPage),
     /// With a fresh cursor from the anchor.
@@ -50,7 +52,8 @@ pub(super) enum Stop {
     Circle,
     /// One second holds more rows than can be followed.
     Crowded,
-    /// Exotel ended the list, twice at the same place, before all the rows came that it had counted.
+    /// Exotel ended the list, twice at the same place, before all the rows came that it had counted, and
+    /// counted another number of them each time.
     EndedEarly { came: u64, promised: u64 },
 }
 
@@ -111,17 +114,27 @@ impl Reading {
     }
 
     /// A list that ends before the rows came that its first page counted is asked for once more from its
-    /// last second on: the rest may be there, or Exotel's count may have changed.
+    /// last second on: the rest may be there, or Exotel's count may have changed. If list and count say
+    /// the same again, the count is taken to be wrong, as it may be; the audit asks once more later.
     fn at_the_end(&mut self) -> Onward {
         let (came, Some(promised)) = (self.came, self.promised) else { return Onward::Done };
         if came >= promised {
             return Onward::Done;
         }
-        if self.ended_early.replace(self.last) == Some(self.last) {
-            return Onward::Stop(Stop::EndedEarly { came, promised });
+        let missing = promised - came;
+        match self.ended_early.replace((self.last, missing)) {
+            Some((last, before)) if last == self.last => {
+                if before == missing {
+                    Onward::Short(missing)
+                } else {
+                    Onward::Stop(Stop::EndedEarly { came, promised })
+                }
+            }
+            _ => {
+                self.afresh();
+                Onward::Afresh
+            }
         }
-        self.afresh();
-        Onward::Afresh
     }
 
     fn afresh(&mut self) {
@@ -192,14 +205,29 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_ends_early_twice_at_one_place_is_not_done() {
+    fn a_list_that_ends_early_twice_with_the_same_shortfall_is_read() {
+        let mut reading = reading();
+        assert!(matches!(reading.take(&page(&[1, 7], Some(3), None)), Onward::Afresh));
+        assert!(matches!(reading.take(&page(&[7], Some(2), None)), Onward::Short(1)));
+    }
+
+    #[test]
+    fn a_count_without_any_row_does_not_hold_up_a_reading() {
+        let mut reading = reading();
+        assert!(matches!(reading.take(&page(&[], Some(1), None)), Onward::Afresh));
+        assert_eq!(reading.anchor, WallTime(0), "the whole window is asked for again");
+        assert!(matches!(reading.take(&page(&[], Some(1), None)), Onward::Short(1)));
+    }
+
+    #[test]
+    fn a_list_that_ends_early_twice_at_one_place_under_another_count_is_not_done() {
         let mut reading = reading();
         assert!(matches!(reading.take(&page(&[1, 7], Some(200), None)), Onward::Afresh));
-        let Onward::Stop(stop) = reading.take(&page(&[7], Some(199), None)) else {
+        let Onward::Stop(stop) = reading.take(&page(&[7], Some(150), None)) else {
             panic!("it must not count as read");
         };
-        assert!(matches!(stop, Stop::EndedEarly { came: 1, promised: 199 }));
-        assert!(stop.message(WallTime(7)).contains("1 of 199 rows"));
+        assert!(matches!(stop, Stop::EndedEarly { came: 1, promised: 150 }));
+        assert!(stop.message(WallTime(7)).contains("1 of 150 rows"));
     }
 
     #[test]

@@ -88,8 +88,10 @@ fn assemble(
         // A page without rows is the last, whatever it says.
         _ if rows.is_empty() => None,
         None | Some(Field::Absent) => None,
-        Some(Field::Text(uri)) => match next_page(&uri, &account.sid, requested) {
-            Ok(next) => next,
+        Some(Field::Text(uri)) => match next_page(&uri, &account.sid) {
+            // A page that names itself is the last, if the number of rows can bear that out; else whoever
+            // reads goes round once and sees that it is a circle.
+            Ok(next) => Some(next).filter(|next| next.0 != requested || total.is_none()),
             Err(why) => return Err(Malformed(format!("NextPageUri is refused: {why}"))),
         },
         Some(Field::Number(_) | Field::Other) => {

@@ -413,10 +413,14 @@ fn the_next_page_is_none_at_the_end_and_refused_elsewhere() {
         r#"{"NextPageUri": null}"#,
         r#"{"NextPageUri": ""}"#,
         r#"{"NextPageUri": "null"}"#,
-        r#"{"NextPageUri": "/v1/Accounts/exampleacct1/Calls.json?PageSize=100"}"#,
+        r#"{"Total": 1, "NextPageUri": "/v1/Accounts/exampleacct1/Calls.json?PageSize=100"}"#,
     ] {
         assert_eq!(with(none, row).unwrap().next, None, "{none}");
     }
+    let itself = r#"{"NextPageUri": "/v1/Accounts/exampleacct1/Calls.json?PageSize=100"}"#;
+    let next = with(itself, row).unwrap().next;
+    assert_eq!(next.unwrap().as_str(), REQUESTED, "without a count nothing says that this is all");
+    assert_eq!(with(itself, "").unwrap().next, None);
     let evil = r#"{"Total": "1", "NextPageUri": "https:\/\/evil.example\/v1\/Accounts\/exampleacct1\/"}"#;
     assert_eq!(with(evil, row).unwrap_err().0, "NextPageUri is refused: it is not a path on our own host");
     assert_eq!(with(evil, "").unwrap().next, None, "a page without rows is the last");

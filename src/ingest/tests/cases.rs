@@ -113,6 +113,23 @@ async fn a_refusal_settles_the_matter_of_details() {
 }
 
 #[tokio::test]
+async fn the_same_row_read_again_ends_the_wait_for_an_agents_app() {
+    let mut bench = Bench::new().await;
+    let mut call = missed("c1", 0);
+    call.to = Some("sip:agent".into());
+    bench.now = START.plus(2 * MINUTE);
+    bench.read(vec![call.clone()]).await;
+    bench.now = START.plus(16 * MINUTE);
+    bench.tasks().await;
+    assert_eq!(bench.total(Family::Calls), 0, "its app may have changed it since");
+    let due = bench.store.due(bench.account, Task::Recheck, bench.now, 10).await.expect("a read");
+    assert_eq!(due, [(sid("c1"), wall(0))]);
+    bench.read(vec![call]).await;
+    assert_eq!(bench.total(Family::Calls), 1);
+    bench.check();
+}
+
+#[tokio::test]
 async fn a_leg_is_judged_by_a_root_that_is_already_there_however_old_both_are() {
     let mut bench = Bench::new().await;
     bench.now = START.plus(48 * HOUR);
@@ -312,6 +329,37 @@ async fn a_row_that_cannot_be_read_is_kept_with_its_first_sighting_and_healed_by
     bench.read(vec![missed("bad", 20)]).await;
     assert_eq!(bench.store.set_aside(bench.account).await.expect("rows"), []);
     bench.check();
+}
+
+#[tokio::test]
+async fn an_unreadable_row_of_a_stored_call_lies_where_the_call_is_filed_and_counts_once() {
+    let mut bench = Bench::new().await;
+    bench.read(vec![waiting("c1", 10), waiting("c2", 50 * HOUR)]).await;
+    bench.now = START.plus(51 * HOUR);
+    let asked = vec![(sid("c1"), wall(10)), (sid("c2"), wall(50 * HOUR))];
+    let bad = vec![unreadable("{1}", Some("c1"), None), unreadable("{2}", None, None)];
+    let mut page = Page::new(bench.context(), bad, Origin::Page);
+    page.asked = Some((Task::Price, asked));
+    let summary = bench.take(page).await;
+    assert_eq!((summary.rejected, summary.set_aside.len()), (2, 1), "what names no call is one of the two");
+    let row = bench.store.set_aside(bench.account).await.expect("rows").remove(0);
+    assert_eq!((row.after, row.before), (wall(10).0, wall(10).0));
+    let rows = bench.store.count_rows(bench.account, wall(0), wall(HOUR), 1000).await.expect("a count");
+    assert_eq!(rows, 1, "Exotel lists one call there");
+    bench.read(vec![missed("c1", 10)]).await;
+    assert_eq!(bench.store.set_aside(bench.account).await.expect("rows"), []);
+    bench.check();
+}
+
+#[tokio::test]
+async fn an_unreadable_row_of_a_call_that_only_callbacks_named_lies_before_they_were_heard() {
+    let mut bench = Bench::new().await;
+    bench.now = START.plus(6 * HOUR);
+    let mut page = Page::new(bench.context(), vec![unreadable("{}", Some("c1"), None)], Origin::Page);
+    page.asked = Some((Task::Confirm, vec![(sid("c1"), wall(HOUR))]));
+    bench.take(page).await;
+    let row = bench.store.set_aside(bench.account).await.expect("rows").remove(0);
+    assert_eq!((row.after, row.before), (wall(HOUR).0 - RULES.lookback, wall(HOUR).0));
 }
 
 #[tokio::test]

@@ -27,6 +27,8 @@ pub(super) struct Call {
     pub(super) details: DetailsState,
     tries: u32,
     last_in_vain: Option<Timestamp>,
+    /// Read when its app could change it no more.
+    read_final: bool,
     pub(super) settled: Option<Settled>,
     /// What this call added to each series.
     added: BTreeMap<Series, u64>,
@@ -80,6 +82,7 @@ impl Naive {
                 details: DetailsState::Missing,
                 tries: 0,
                 last_in_vain: None,
+                read_final: false,
                 settled: None,
                 added: BTreeMap::new(),
                 details_counted: DetailsState::Missing,
@@ -88,6 +91,7 @@ impl Naive {
             if call.over_seen.is_none() && over(&call.view) {
                 call.over_seen = Some(now);
             }
+            call.read_final |= over(&call.view) && now >= call.hold();
             let running =
                 |d: Details| d.leg1 == Some(LegStatus::InProgress) || d.leg2 == Some(LegStatus::InProgress);
             let known = matches!(call.details, DetailsState::Inline | DetailsState::Fetched);
@@ -254,7 +258,17 @@ impl Call {
         told.or(self.over_seen).unwrap_or(self.first_seen)
     }
 
+    fn has_app(&self) -> bool {
+        [&self.view.to, &self.view.from].into_iter().flatten().any(|n| n.starts_with("sip:"))
+    }
+
+    /// Until when its app may change it.
+    fn hold(&self) -> Timestamp {
+        self.end().min(self.first_seen.plus(RULES.lookback)).plus(900)
+    }
+
     fn try_settle(&mut self, account: AccountId, root: Option<Option<Call>>, now: Timestamp) {
+        let mut orphaned = None;
         if let Some(root) = root {
             match root {
                 Some(root) => {
@@ -283,16 +297,18 @@ impl Call {
                     if now < wait {
                         return;
                     }
+                    orphaned = Some(wait);
                 }
             }
         }
         let end = self.end().min(self.first_seen.plus(RULES.lookback));
         let view = &self.view;
-        let sip = [&view.to, &view.from].into_iter().flatten().any(|n| n.starts_with("sip:"));
+        let sip = self.has_app();
         if !over(view) || (sip && now < end.plus(900)) {
             return;
         }
-        let complete = view.end.is_some()
+        let complete = (!sip || self.read_final)
+            && view.end.is_some()
             && length(view).is_some()
             && (view.price.is_some() || view.status != Status::Completed)
             && (!self.needs_details() || self.details != DetailsState::Missing);
@@ -303,6 +319,7 @@ impl Call {
             if self.needs_details() && self.details == DetailsState::Missing {
                 let hold = if sip { end.plus(900) } else { end };
                 let due = end.plus(120).max(hold).max(self.first_seen);
+                let due = due.max(orphaned.unwrap_or(due));
                 let due = due.max(self.last_in_vain.map_or(due, |at| at.plus(180)));
                 if self.tries < 3 && now < due.plus(360) {
                     return;

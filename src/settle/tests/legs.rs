@@ -109,16 +109,26 @@ fn a_leg_without_a_root_counts_as_a_call_when_the_look_back_has_passed() {
 
 #[test]
 fn an_orphan_asks_for_its_details_like_any_call() {
-    let mut world = World::new();
     let mut call = leg();
     call.details = None;
-    world.told(5 * MINUTE, &call).pass(RULES.lookback - 1);
-    assert_eq!(world.due(Task::Details), None, "while it may be a leg, nobody needs them");
-    world.answering = false;
-    world.answered = None;
-    world.pass(RULES.lookback);
-    assert!(world.due(Task::Details).is_some());
-    assert_eq!(world.settled_at(), None);
+    let orphan = || {
+        let mut world = World::new();
+        world.told(5 * MINUTE, &call).pass(RULES.lookback - 1);
+        assert_eq!(world.due(Task::Details), None, "while it may be a leg, nobody needs them");
+        world.pass(RULES.lookback);
+        assert_eq!(world.due(Task::Details), Some(RULES.lookback));
+        assert_eq!(world.settled_at(), None, "its deadline is long over, but nobody could ask before");
+        world
+    };
+    let mut world = orphan();
+    world.told_by(RULES.lookback + MINUTE, &leg(), Origin::Single);
+    assert_eq!(world.settled().outcome, Outcome::Answered);
+    assert_eq!(world.details(), DetailsState::Fetched);
+
+    let mut world = orphan();
+    world.pass(RULES.lookback + HOUR);
+    assert_eq!(world.settled_at(), Some(RULES.lookback + 6 * MINUTE), "no budget in the usual time");
+    assert_eq!(world.details(), DetailsState::Skipped);
 }
 
 #[test]

@@ -72,6 +72,7 @@ impl World {
         let before = self.record.take();
         let now = START.plus(at);
         let mut record = merge(before.as_ref(), said, origin, WallTime(0), now).record;
+        note_reading(&mut record, &self.rules, now);
         self.settle(before.as_ref(), &mut record, now);
         self.record = Some(record);
         self

@@ -111,16 +111,61 @@ fn an_unknown_status_counts_as_other_once_the_call_has_an_end() {
 }
 
 #[test]
-fn an_agents_app_holds_a_call_for_a_quarter_of_an_hour() {
+fn an_agents_app_holds_a_call_until_it_is_read_after_a_quarter_of_an_hour() {
     for (to, from) in [(Some("sip:agent"), None), (None, Some("sip:agent"))] {
         let mut call = complete_row();
         (call.to, call.from) = (to.map(str::to_owned), from.map(str::to_owned));
         let mut world = World::new();
-        world.told(2 * MINUTE, &call).pass(15 * MINUTE);
-        assert_eq!(world.settled_at(), None);
-        world.pass(HOUR);
-        assert_eq!(world.settled_at(), Some(16 * MINUTE), "15 minutes after the end");
+        world.told(2 * MINUTE, &call);
+        assert_eq!(world.due(Task::Recheck), Some(16 * MINUTE), "15 minutes after the end");
+        world.told(15 * MINUTE, &call).pass(16 * MINUTE);
+        assert_eq!(world.settled_at(), None, "what was read may change yet");
+        world.told(17 * MINUTE, &call);
+        assert_eq!(world.settled_at(), Some(17 * MINUTE));
+
+        let mut world = World::new();
+        world.told(16 * MINUTE, &call);
+        assert_eq!(world.settled_at(), Some(16 * MINUTE), "its first reading is late enough");
     }
+}
+
+#[test]
+fn an_agent_whose_app_reports_late_is_counted_as_having_answered() {
+    let mut early = complete_row();
+    early.to = Some("sip:agent".into());
+    early.direction = Some(Direction::Inbound);
+    early.details = Some(Details { conversation: Some(0), leg2: Some(LegStatus::NoAnswer), ..talked(0) });
+    let mut late = early.clone();
+    (late.details, late.updated) = (Some(talked(7)), Some(wall(10 * MINUTE)));
+    let mut world = World::new();
+    world.told(2 * MINUTE, &early);
+    let due = world.due(Task::Recheck).expect("somebody looks again");
+    world.told(due, &late);
+    assert_eq!(world.settled().outcome, Outcome::Answered);
+    assert_eq!(world.sum(Family::ConversationDuration), 7);
+    assert_eq!(world.total(Family::Corrections), 0);
+}
+
+#[test]
+fn an_agents_app_that_nobody_reads_again_counts_at_the_deadline() {
+    let mut call = ended_row(Status::NoAnswer);
+    call.to = Some("sip:agent".into());
+    let mut world = World::new();
+    world.told(2 * MINUTE, &call).pass(HOUR);
+    assert_eq!(world.settled_at(), Some(32 * MINUTE));
+    assert_eq!(world.settled().outcome, Outcome::NoAnswer);
+}
+
+#[test]
+fn the_answer_with_leg_details_is_the_last_look_at_an_agents_app() {
+    let mut call = ended_row(Status::Completed);
+    call.to = Some("sip:agent".into());
+    let mut world = World::new();
+    world.told(2 * MINUTE, &call);
+    assert_eq!((world.due(Task::Details), world.due(Task::Recheck)), (Some(16 * MINUTE), None));
+    call.details = Some(talked(42));
+    world.told_by(16 * MINUTE, &call, Origin::Single);
+    assert_eq!(world.settled_at(), Some(16 * MINUTE));
 }
 
 #[test]

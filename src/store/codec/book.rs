@@ -1,7 +1,9 @@
 //! The part of a value that is our own bookkeeping, and the numbers that both parts use.
 
 use super::heard::{read_heard, write_heard};
-use super::{AGENDA, AWAITED, BY_API, DECIDED, HEARD, LIVE, OVER_AT_FIRST, OVER_SEEN, SETTLED, TRIES};
+use super::{
+    AGENDA, AWAITED, BY_API, DECIDED, HEARD, LIVE, OVER_AT_FIRST, OVER_SEEN, READ_FINAL, SETTLED, TRIES,
+};
 use crate::model::{
     Awaited, Book, CallRecord, Details, DetailsState, Direction, ExoPhoneId, LegStatus, Observation, Outcome,
     Settled, SettledKind, Status, Task, Timestamp, WallTime,
@@ -83,6 +85,7 @@ pub(super) fn read_book(
     }
     book.by_api = has(BY_API);
     book.live = has(LIVE);
+    book.read_final = has(READ_FINAL);
     if has(TRIES) {
         let tries = r.bytes(3)?;
         (book.details_tries, book.asks, book.price_asks) = (tries[0], tries[1], tries[2]);

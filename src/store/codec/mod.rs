@@ -72,7 +72,7 @@ macro_rules! flags {
 flags! {
     UPDATED PARENT DIRECTION START END DURATION PRICE TO FROM EXOPHONE ANSWERED_BY FORWARDED_FROM
     CALLER_NAME CUSTOM_FIELD URI RECORDING DETAILS ODD OVER_SEEN OVER_AT_FIRST BY_API HEARD LIVE
-    TRIES SETTLED AGENDA AWAITED DECIDED
+    TRIES SETTLED AGENDA AWAITED DECIDED READ_FINAL
 }
 
 /// Texts that are the same for every call but for its Sid (`\u{1}`) and the account's (`\u{2}`). Append only.
@@ -282,6 +282,7 @@ fn flags_of(CallRecord { call, book }: &CallRecord) -> u32 {
         (!book.agenda.is_empty(), AGENDA),
         (matches!(book.awaited, Awaited::Yes | Awaited::Missed), AWAITED),
         (matches!(book.awaited, Awaited::Came | Awaited::Missed), DECIDED),
+        (book.read_final, READ_FINAL),
     ];
     bits.into_iter().fold(0, |all, (set, bit)| if set { all | bit } else { all })
 }

@@ -101,7 +101,7 @@ prop_compose! {
 
 prop_compose! {
     fn record()(
-        call in call().boxed(), first in prop_oneof![(0..u32::MAX).prop_map(i64::from), any::<i64>()], over in any::<Option<i64>>(), flags in any::<[bool; 3]>(), details in 0..5u8,
+        call in call().boxed(), first in prop_oneof![(0..u32::MAX).prop_map(i64::from), any::<i64>()], over in any::<Option<i64>>(), flags in any::<[bool; 4]>(), details in 0..5u8,
         heard in heard().boxed(),
         tries in any::<[u8; 3]>(), settled in any::<bool>(), exophone in any::<u16>(), seconds in any::<u32>(), cost in money(), talk in any::<Option<u32>>(),
         outcome in 0..10u8, kind in 0..3u8, same in any::<bool>(), tasks in proptest::collection::vec((1..7u8, any::<i64>()), 0..4),
@@ -120,7 +120,7 @@ prop_compose! {
         });
         let book = Book {
             over_seen: over.map(Timestamp),
-            by_api: flags[0], live: flags[2],
+            by_api: flags[0], live: flags[2], read_final: flags[3],
             heard: flags[1].then(|| Box::new(heard)),
             awaited: [Awaited::No, Awaited::Yes, Awaited::Came, Awaited::Missed][usize::from(kind)],
             details: DetailsState::from_code(details).expect("a state"),
