@@ -159,7 +159,9 @@ async fn ask_for(account: &Account, sids: &[Sid], window: Window) -> Result<(), 
         let query =
             CallsQuery::Sids { sids: list.to_vec(), window: Some(around), details: account.asks_details() };
         let page = account.calls(&query, Priority::Heal).await?;
-        account.take_in(Page::new(account.context(), page.rows, Origin::Page)).await?;
+        let mut batch = Page::new(account.context(), page.rows, Origin::Page);
+        batch.window = Some(around);
+        account.take_in(batch).await?;
     }
     Ok(())
 }

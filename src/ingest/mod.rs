@@ -92,7 +92,7 @@ pub struct Summary {
     pub updated: u64,
     /// Rows that said nothing new.
     pub unchanged: u64,
-    /// Rows set aside.
+    /// Rows that could not be read.
     pub rejected: u64,
     /// Calls that were counted.
     pub settled: u64,
@@ -130,6 +130,16 @@ impl Page {
             Row::Unreadable(_) => None,
         })
     }
+
+    /// Sids of rows that could not be read, with the time under which their calls may be filed.
+    fn unreadable(&self) -> impl Iterator<Item = (&Sid, WallTime)> {
+        let now = self.context.now.to_wall(self.context.rules.offset);
+        let near = self.window.map_or(now, |window| window.from);
+        self.rows.iter().filter_map(move |row| match row {
+            Row::Call(_) => None,
+            Row::Unreadable(row) => Some((row.sid.as_ref()?, row.created.unwrap_or(near))),
+        })
+    }
 }
 
 impl Operation for Page {
@@ -140,13 +150,21 @@ impl Operation for Page {
         // A leg is judged by its root, which is mostly filed close to it.
         let roots = self.calls().filter_map(|call| Some((call.leg_of()?.clone(), call.created)));
         let asked = self.asked.iter().flat_map(|(_, calls)| calls.iter().cloned());
+        let unreadable = self.unreadable().map(|(sid, near)| (sid.clone(), near));
         Wants {
-            calls: rows.chain(asked).chain(self.refused.iter().cloned()).chain(roots).collect(),
+            calls: rows
+                .chain(asked)
+                .chain(unreadable)
+                .chain(self.refused.iter().cloned())
+                .chain(roots)
+                .collect(),
             ..Wants::nothing(self.context.account)
         }
     }
 
     fn decide(&mut self, held: Held) -> (WriteSet, Summary) {
+        let filed = |(sid, _): (&Sid, _)| Some((sid.clone(), held.calls.get(sid)?.call.created));
+        let set_aside = set_aside::of_page(self, &self.unreadable().filter_map(filed).collect());
         let mut batch = Batch::new(&self.context, held);
         let mut summary = Summary::default();
         for call in self.calls() {
@@ -164,9 +182,9 @@ impl Operation for Page {
         }
         batch.settle_touched(&mut summary);
         let mut writes = batch.finish();
-        writes.set_aside = set_aside::of_page(&self.context, &self.rows, self.window);
+        writes.set_aside = set_aside;
         writes.healed.extend(&self.healed);
-        summary.rejected = writes.set_aside.len() as u64;
+        summary.rejected = (self.rows.len() - self.calls().count()) as u64;
         summary.set_aside = writes.set_aside.iter().map(|row| row.id).collect();
         for (series, amount) in &self.deltas.0 {
             writes.deltas.add(*series, *amount);

@@ -1,22 +1,29 @@
 //! Rows that could not be read: kept as they came, with the bounds of where they belong.
 
-use super::Context;
-use crate::exotel::{Row, Window};
-use crate::model::{SetAside, Sid, UnreadableRow, WallTime};
+use super::{Context, Page};
+use crate::exotel::Row;
+use crate::model::{SetAside, Sid, SidMap, Task, UnreadableRow, WallTime};
 
 /// Rows that could not be read, each with the bounds of its creation time: its own where that can be read,
-/// else those of its neighbours in the page, else those of the window.
-pub(super) fn of_page(context: &Context, rows: &[Row], window: Option<Window>) -> Vec<SetAside> {
+/// else that under which its call is filed already, else those of its neighbours in the page, else those
+/// of what was asked for.
+pub(super) fn of_page(page: &Page, filed: &SidMap<WallTime>) -> Vec<SetAside> {
+    let Page { context, rows, .. } = page;
     let created = |row: &Row| match row {
         Row::Call(call) => Some(call.created),
         Row::Unreadable(row) => row.created,
     };
-    let first = window.map_or(WallTime(0), |w| w.from);
-    let last = window.map_or(context.now.to_wall(context.rules.offset), |w| w.to.plus(-1));
+    let (first, last) = asked_for(page);
+    // Whichever of the calls asked for by name it is: they are stored, and asked for again.
+    let is_stored = page.asked.as_ref().is_some_and(|(task, _)| *task != Task::Confirm);
     let mut all = Vec::new();
     for (place, row) in rows.iter().enumerate() {
         let Row::Unreadable(unreadable) = row else { continue };
-        let (after, before) = match unreadable.created {
+        if is_stored && unreadable.sid.is_none() {
+            continue;
+        }
+        let known = unreadable.created.or_else(|| filed.get(unreadable.sid.as_ref()?).copied());
+        let (after, before) = match known {
             Some(created) => (created, created),
             None => (
                 rows[..place].iter().rev().find_map(created).unwrap_or(first),
@@ -26,6 +33,18 @@ pub(super) fn of_page(context: &Context, rows: &[Row], window: Option<Window>) -
         all.push(SetAside::of(unreadable, after.min(before), before.max(after), context));
     }
     all
+}
+
+/// First and last second in which the calls asked for began. One that callbacks named was heard of while it
+/// ran, or a little later.
+fn asked_for(Page { context, window, asked, .. }: &Page) -> (WallTime, WallTime) {
+    if let Some(window) = window {
+        return (window.from, window.to.plus(-1));
+    }
+    let now = context.now.to_wall(context.rules.offset);
+    let times = || asked.iter().flat_map(|(_, calls)| calls.iter().map(|(_, created)| *created));
+    let first = times().min().unwrap_or(now).plus(-context.rules.lookback);
+    (first, times().max().unwrap_or(now))
 }
 
 impl SetAside {

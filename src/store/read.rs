@@ -149,8 +149,15 @@ impl Store {
                     return Ok(rows);
                 }
             }
-            let aside = at.set_aside(account)?;
-            rows += aside.iter().filter(|row| from.0 <= row.after && row.after < to.0).count() as u64;
+            for row in at.set_aside(account)? {
+                if from.0 <= row.after && row.after < to.0 {
+                    // A call that is stored is a row of the list once, whatever else is kept of it.
+                    let sid = row.sid.as_deref().and_then(Sid::parse);
+                    let key = sid.map(|sid| call_key(account, WallTime(row.after), &sid));
+                    let call = key.map(|key| calls.get(key.as_slice())).transpose()?.flatten();
+                    rows += u64::from(!call.is_some_and(|call| is_listed(call.value())));
+                }
+            }
             Ok(rows.min(cap))
         })
         .await

@@ -332,6 +332,37 @@ async fn a_row_that_cannot_be_read_is_kept_with_its_first_sighting_and_healed_by
 }
 
 #[tokio::test]
+async fn an_unreadable_row_of_a_stored_call_lies_where_the_call_is_filed_and_counts_once() {
+    let mut bench = Bench::new().await;
+    bench.read(vec![waiting("c1", 10), waiting("c2", 50 * HOUR)]).await;
+    bench.now = START.plus(51 * HOUR);
+    let asked = vec![(sid("c1"), wall(10)), (sid("c2"), wall(50 * HOUR))];
+    let bad = vec![unreadable("{1}", Some("c1"), None), unreadable("{2}", None, None)];
+    let mut page = Page::new(bench.context(), bad, Origin::Page);
+    page.asked = Some((Task::Price, asked));
+    let summary = bench.take(page).await;
+    assert_eq!((summary.rejected, summary.set_aside.len()), (2, 1), "what names no call is one of the two");
+    let row = bench.store.set_aside(bench.account).await.expect("rows").remove(0);
+    assert_eq!((row.after, row.before), (wall(10).0, wall(10).0));
+    let rows = bench.store.count_rows(bench.account, wall(0), wall(HOUR), 1000).await.expect("a count");
+    assert_eq!(rows, 1, "Exotel lists one call there");
+    bench.read(vec![missed("c1", 10)]).await;
+    assert_eq!(bench.store.set_aside(bench.account).await.expect("rows"), []);
+    bench.check();
+}
+
+#[tokio::test]
+async fn an_unreadable_row_of_a_call_that_only_callbacks_named_lies_before_they_were_heard() {
+    let mut bench = Bench::new().await;
+    bench.now = START.plus(6 * HOUR);
+    let mut page = Page::new(bench.context(), vec![unreadable("{}", Some("c1"), None)], Origin::Page);
+    page.asked = Some((Task::Confirm, vec![(sid("c1"), wall(HOUR))]));
+    bench.take(page).await;
+    let row = bench.store.set_aside(bench.account).await.expect("rows").remove(0);
+    assert_eq!((row.after, row.before), (wall(HOUR).0 - RULES.lookback, wall(HOUR).0));
+}
+
+#[tokio::test]
 async fn a_row_healed_meanwhile_does_not_come_back_when_another_is_put_off() {
     #[derive(Debug)]
     struct PutOff(AccountId, crate::model::SetAside);
