@@ -1,7 +1,6 @@
 //! Rows that could not be read: kept as they came, with the bounds of where they belong.
 
-use super::Context;
-use super::Page;
+use super::{Context, Page};
 use crate::exotel::Row;
 use crate::model::{SetAside, Sid, SidMap, Task, UnreadableRow, WallTime};
 
