@@ -12,6 +12,7 @@ use http::{HeaderValue, Uri};
 use super::auth::Auth;
 use super::ledger::Ledger;
 use super::limiter::{Allowance, Limiter};
+use super::rests::Rests;
 use super::send::Ask;
 use super::transport::Transport;
 use super::wire::{self, AccountShape, Balance};
@@ -76,6 +77,8 @@ pub(super) struct Inner {
     pub(super) exophones: Arc<Limiter>,
     /// None where no messages are asked for.
     pub(super) sms: Option<Arc<Limiter>>,
+    /// Endpoints with a quota of their own that is used up.
+    pub(super) rests: Rests,
     /// Whether this account's ExoPhones are listed by v1 only.
     pub(super) old_phone_list: AtomicBool,
     /// Where the health of this account's ExoPhones is found: a [`HealthPath`].
@@ -162,6 +165,7 @@ impl Client {
             transport,
             clock,
             metrics,
+            rests: Rests::default(),
             old_phone_list: AtomicBool::new(false),
             health_path: AtomicU8::new(HealthPath::NotKnown as u8),
         }))

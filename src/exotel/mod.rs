@@ -11,6 +11,7 @@ mod ledger;
 mod limiter;
 mod next_page;
 mod query;
+mod rests;
 mod send;
 #[cfg(test)]
 mod tests;

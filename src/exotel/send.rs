@@ -32,6 +32,27 @@ impl Ask {
     fn is_of_ccm(&self) -> bool {
         matches!(self.endpoint, Endpoint::CallV2 | Endpoint::CallV3 | Endpoint::LegsV3)
     }
+
+    fn meter(&self) -> Meter {
+        match self.endpoint {
+            Endpoint::Balance => Meter::Alone,
+            _ if self.is_of_ccm() => Meter::Apart,
+            _ => Meter::Pool,
+        }
+    }
+}
+
+/// Whose count the headers of an answer tell of. Whatever it is, a request takes a slot of its pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meter {
+    /// That of the pool.
+    Pool,
+    /// `X-RateLimit-*` of a count of its own (the legs: 100 a minute); a 429 speaks for the account as
+    /// a whole all the same.
+    Apart,
+    /// That of the endpoint, whatever is said: the balance may be asked for once a minute, and nothing else
+    /// may suffer from it.
+    Alone,
 }
 
 impl Inner {
@@ -72,17 +93,18 @@ impl Inner {
                 self.metrics.abandoned(ask.endpoint);
                 return Err(self.presentable(ask, error));
             };
-            // After a 429 the pool as a whole waits.
+            // After a 429 the pool as a whole waits, or the endpoint.
             if !matches!(error.kind, ErrorKind::Throttled { .. }) {
                 tokio::time::sleep(wait).await;
             }
         }
     }
 
-    /// One try: leave, slot, request, answer.
+    /// One try: rest, leave, slot, request, answer.
     async fn attempt<T>(&self, ask: &Ask, read: impl Fn(&[u8]) -> Result<T, Malformed>) -> Result<T, Error> {
         let request = self.request(ask)?;
         let limiter = self.limiter(ask.pool).ok_or_else(|| local("this pool is not in use"))?;
+        self.rests.over(ask.endpoint, &self.clock).await;
         let asked_at = self.clock.monotonic_millis();
         let auth = &self.host(ask).auth;
         let leave = self.leave(auth.ask(asked_at))?;
@@ -145,15 +167,7 @@ impl Inner {
         if let Some(date) = hints.date.filter(|_| of_api) {
             self.metrics.set_clock_offset(date - i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
         }
-        if let Some(limit) = hints.limit {
-            limiter.learn(limit);
-        }
-        if let Some(remaining) = hints.remaining {
-            limiter.gauges().set_remaining(remaining);
-        }
-        if let Some(pause) = hints.pause {
-            limiter.pause(pause);
-        }
+        self.heed(ask, limiter, &hints);
         if let Some(error) = failure(status, answer.body(), ask.pool, &hints) {
             if error.kind == ErrorKind::Auth {
                 auth.refused(self.clock.monotonic_millis());
@@ -172,6 +186,29 @@ impl Inner {
             status: Some(status.as_u16()),
             message,
         })
+    }
+
+    /// Does what the headers ask for: to whom they speak, no more and no fewer.
+    fn heed(&self, ask: &Ask, limiter: &Limiter, hints: &Hints) {
+        let (of_pool, of_endpoint) = match ask.meter() {
+            Meter::Pool => (hints.pause(), None),
+            Meter::Apart => (hints.asked, hints.reset),
+            Meter::Alone => (None, hints.pause()),
+        };
+        if ask.meter() == Meter::Pool {
+            if let Some(limit) = hints.limit {
+                limiter.learn(limit);
+            }
+            if let Some(remaining) = hints.remaining {
+                limiter.gauges().set_remaining(remaining);
+            }
+        }
+        if let Some(pause) = of_pool {
+            limiter.pause(pause);
+        }
+        if let Some(pause) = of_endpoint {
+            self.rests.begin(ask.endpoint, pause, &self.clock);
+        }
     }
 
     fn request(&self, ask: &Ask) -> Result<Request<Bytes>, Error> {
