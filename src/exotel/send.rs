@@ -13,6 +13,7 @@ use super::client::{Host, Inner};
 use super::limiter::Limiter;
 use super::wire::Malformed;
 use super::{Error, ErrorKind, Pool, Priority};
+use crate::config::Balance;
 use crate::metrics::api::Endpoint;
 
 /// Longest wait between two tries, whatever the settings say.
@@ -74,9 +75,14 @@ impl Inner {
         ask: &Ask,
         read: impl Fn(&[u8]) -> Result<T, Malformed>,
     ) -> Result<T, Error> {
+        // A retry is a request as any other, and the balance has one a minute.
+        let shortest = match ask.meter() {
+            Meter::Alone => self.retry.initial_backoff.max(Balance::SHORTEST),
+            Meter::Pool | Meter::Apart => self.retry.initial_backoff,
+        };
         let mut backoff = ExponentialBuilder::new()
-            .with_min_delay(self.retry.initial_backoff)
-            .with_max_delay(MAX_BACKOFF.max(self.retry.initial_backoff))
+            .with_min_delay(shortest)
+            .with_max_delay(MAX_BACKOFF.max(shortest))
             .with_max_times(self.retry.attempts as usize)
             .with_factor(2.0)
             .with_jitter()

@@ -120,3 +120,14 @@ async fn a_balance_that_is_refused_with_429_rests_alone() {
     calls.unwrap();
     assert_eq!(server.seconds(), [0, 5, 300]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_balance_that_fails_is_asked_for_again_after_a_minute_or_more() {
+    let server = Server::new(|n, _| match n {
+        0 => StatusCode::BAD_GATEWAY.into_response(),
+        _ => fixture!("balance.json").into_response(),
+    });
+    let bench = Bench::with(&server, &with_balance());
+    bench.client.balance(Priority::Sync).await.unwrap();
+    assert!((60..=121).contains(&server.seconds()[1]), "{:?}", server.seconds());
+}
