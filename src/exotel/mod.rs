@@ -15,6 +15,7 @@ mod rests;
 mod send;
 #[cfg(test)]
 mod tests;
+mod time;
 mod transport;
 mod wire;
 

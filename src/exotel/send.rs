@@ -170,9 +170,6 @@ impl Inner {
         let hints = Hints::of(status, answer.headers(), ask.pool, now);
         // What is said of the key and of Exotel's clock is said of the host that everything else is read from.
         let (auth, of_api) = (&self.host(ask).auth, !ask.is_of_ccm());
-        if let Some(date) = hints.date.filter(|_| of_api) {
-            self.metrics.set_clock_offset(date - i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-        }
         self.heed(ask, limiter, &hints);
         if let Some(error) = failure(status, answer.body(), ask.pool, &hints) {
             if error.kind == ErrorKind::Auth {
@@ -186,6 +183,11 @@ impl Inner {
         auth.accepted();
         if of_api {
             self.metrics.set_auth_ok(true);
+            // Failures are often made by something in between, with a clock of its own.
+            self.time.told(hints.date, &self.clock);
+            if let Some(offset) = self.time.offset(&self.clock) {
+                self.metrics.set_clock_offset(offset);
+            }
         }
         read(answer.body()).map_err(|Malformed(message)| Error {
             kind: ErrorKind::Decode,
