@@ -73,6 +73,9 @@ pub fn merge(
     let newer = takes_precedence(&record, said, origin);
     fields(&mut record.call, said, newer);
     let book = &mut record.book;
+    // Noted by a clock that ran ahead: what waits on it would wait for as long as that was wrong.
+    book.first_seen = book.first_seen.min(now);
+    book.over_seen = book.over_seen.map(|seen| seen.min(now));
     book.by_api |= origin != Origin::Newer;
     if let Some(details) = said.details {
         merge_details(&mut record.call.details, details, newer);
@@ -380,6 +383,17 @@ mod tests {
         let record = merge(Some(&record), &done, Origin::Single, EPOCH, NOW).record;
         assert_eq!(record.book.details, DetailsState::Fetched);
         assert_eq!(record.book.over_seen, Some(NOW));
+    }
+
+    #[test]
+    fn a_call_that_a_clock_ahead_noted_is_seen_now_when_it_is_told_of_again() {
+        let ahead = merge(None, &said(Status::Completed, 10), Origin::Page, EPOCH, NOW.plus(86_400)).record;
+        let again = merge(Some(&ahead), &said(Status::Completed, 10), Origin::Page, EPOCH, NOW);
+        assert_eq!((again.record.book.first_seen, again.record.book.over_seen), (NOW, Some(NOW)));
+        assert_eq!(again.effect, Effect::Updated, "so that its agenda is made anew");
+        let later =
+            merge(Some(&again.record), &said(Status::Completed, 10), Origin::Page, EPOCH, NOW.plus(60));
+        assert_eq!(later.effect, Effect::Unchanged);
     }
 
     #[test]

@@ -209,7 +209,7 @@ impl Account {
 
     /// Now, UTC, by Exotel's clock where that is known: windows must fit what Exotel files.
     pub fn now(&self) -> Timestamp {
-        self.clock.now().plus(self.client.clock_offset().unwrap_or(0))
+        self.client.now()
     }
 
     /// Now on Exotel's wall clock.

@@ -1,7 +1,6 @@
 //! Reads the account's balance, where that is switched on. Nothing else depends on it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -9,14 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::account::Account;
 use crate::exotel::Priority;
 
-/// Exotel wants to be asked once a minute at most.
-const SHORTEST: Duration = Duration::from_secs(60);
-
 /// Reads until told to stop.
 pub async fn run(account: Arc<Account>, shutdown: CancellationToken) {
-    // With the short intervals of a test or demo a minute would never pass.
-    let floor = SHORTEST.min(account.sync.settle_after / 30);
-    let interval = account.config.balance.interval.max(floor);
+    let interval = account.config.balance.every(account.sync.settle_after);
     loop {
         let read = async {
             match account.client.balance(Priority::Sync).await {

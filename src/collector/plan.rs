@@ -86,8 +86,34 @@ pub fn first_state(first_start: WallTime, settings: &Settings) -> SyncState {
     SyncState { watermark, audited, audited_again: audited, ..SyncState::default() }
 }
 
+/// The state for an account of which nothing was read yet, when the time is known: its first start was noted
+/// by our own clock, which may have been ahead.
+pub fn known_time(state: &mut SyncState, first_start: WallTime, now: WallTime, settings: &Settings) {
+    if state.slices.is_empty() && state.watermark == first_state(first_start, settings).watermark {
+        let first = first_state(first_start.min(now), settings);
+        let SyncState { watermark, audited, audited_again, .. } = first;
+        *state = SyncState { watermark, audited, audited_again, ..state.clone() };
+    }
+}
+
+/// It is earlier than the watermark: a clock is wrong, was wrong before, or the offset was corrected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BeforeWatermark;
+
 /// Prepares the state for a tick: drops what is final, extends the head, grows old slices.
-pub fn begin_tick(state: &mut SyncState, now: WallTime, settings: &Settings, mode: Mode) {
+///
+/// # Errors
+/// [`BeforeWatermark`], and the state is as it was: the watermark never goes back, so nothing can be read
+/// until it is later than that. Audits find what was missed.
+pub fn begin_tick(
+    state: &mut SyncState,
+    now: WallTime,
+    settings: &Settings,
+    mode: Mode,
+) -> Result<(), BeforeWatermark> {
+    if now < state.watermark() {
+        return Err(BeforeWatermark);
+    }
     let now = now.0;
     state.watermark = state.watermark().0;
     // A clock or an offset that was set back: what lies ahead of now was never read in earnest.
@@ -95,16 +121,13 @@ pub fn begin_tick(state: &mut SyncState, now: WallTime, settings: &Settings, mod
     if let Some(last) = state.slices.last_mut() {
         last.to = last.to.min(now);
     }
-    if state.slices.is_empty() && state.watermark > now {
-        // The clock was ahead before: one step back is better than waiting until it is later than that.
-        state.watermark = now - settings.lookback;
-    }
     retire(state, now, settings);
     extend(state, now, settings, mode);
     match mode {
         Mode::Whole => gather(state, now, settings),
         Mode::Bands | Mode::Now => grow(state, now),
     }
+    Ok(())
 }
 
 /// Extends the head while a run is under way, so that the newest calls do not wait for its end.
@@ -296,7 +319,7 @@ mod tests {
     const START: WallTime = WallTime(1_772_500_000);
 
     fn read_all(state: &mut SyncState, now: WallTime, mode: Mode) -> Vec<Job> {
-        begin_tick(state, now, &SETTINGS, mode);
+        begin_tick(state, now, &SETTINGS, mode).unwrap();
         let jobs = jobs(state, now, &SETTINGS, mode);
         for job in &jobs {
             begin_pass(state, job.slice, now);
@@ -374,7 +397,7 @@ mod tests {
         let mut state = first_state(START, &SETTINGS);
         read_all(&mut state, START, Mode::Bands);
         let now = START + 10 * 86_400;
-        begin_tick(&mut state, now, &SETTINGS, Mode::Bands);
+        begin_tick(&mut state, now, &SETTINGS, Mode::Bands).unwrap();
         check(&state);
         let jobs = jobs(&state, now, &SETTINGS, Mode::Bands);
         assert!(jobs.windows(2).all(|w| w[0].window.from > w[1].window.from), "newest first");
@@ -387,13 +410,13 @@ mod tests {
     #[test]
     fn a_reading_resumes_where_it_was_and_the_watermark_waits_for_it() {
         let mut state = first_state(START, &SETTINGS);
-        begin_tick(&mut state, START, &SETTINGS, Mode::Bands);
+        begin_tick(&mut state, START, &SETTINGS, Mode::Bands).unwrap();
         let oldest = state.slices[0];
         begin_pass(&mut state, oldest.from, START);
         progress(&mut state, oldest.from, WallTime(oldest.from + 100));
         progress(&mut state, oldest.from, WallTime(oldest.from + 50));
         let before = state.watermark();
-        begin_tick(&mut state, START + 900, &SETTINGS, Mode::Bands);
+        begin_tick(&mut state, START + 900, &SETTINGS, Mode::Bands).unwrap();
         assert_eq!(state.watermark(), before);
         let resumed = jobs(&state, START + 900, &SETTINGS, Mode::Bands);
         assert_eq!(resumed.last().map(|j| j.window.from), Some(WallTime(oldest.from + 100)));
@@ -403,7 +426,7 @@ mod tests {
     fn a_clock_that_ran_ahead_makes_nothing_final() {
         let mut state = first_state(START, &SETTINGS);
         let ahead = START + 365 * 86_400;
-        begin_tick(&mut state, ahead, &SETTINGS, Mode::Now);
+        begin_tick(&mut state, ahead, &SETTINGS, Mode::Now).unwrap();
         let newest = jobs(&state, ahead, &SETTINGS, Mode::Now)[0];
         begin_pass(&mut state, newest.slice, ahead);
         end_pass(&mut state, newest.slice, START);
@@ -412,9 +435,52 @@ mod tests {
     }
 
     #[test]
+    fn while_it_is_earlier_than_the_watermark_nothing_is_touched() {
+        let mut state = first_state(START, &SETTINGS);
+        for tick in 0..40 {
+            read_all(&mut state, START + tick * 900, Mode::Bands);
+        }
+        let before = state.clone();
+        for now in [START + -86_400, state.watermark() + -1] {
+            for mode in [Mode::Bands, Mode::Whole, Mode::Now] {
+                assert_eq!(begin_tick(&mut state, now, &SETTINGS, mode), Err(BeforeWatermark));
+                assert_eq!(state, before);
+            }
+        }
+        begin_tick(&mut state, START + 40 * 900, &SETTINGS, Mode::Bands).unwrap();
+        assert!(state.watermark() >= before.watermark());
+    }
+
+    #[test]
+    fn a_first_start_that_was_noted_by_a_clock_ahead_does_not_hold_up_reading() {
+        let (ahead, state_of) = (START + 86_400, |start| first_state(start, &SETTINGS));
+        let mut state = SyncState { details_inline: Some(false), ..state_of(ahead) };
+        known_time(&mut state, ahead, START, &SETTINGS);
+        assert_eq!(state, SyncState { details_inline: Some(false), ..state_of(START) });
+        begin_tick(&mut state, START, &SETTINGS, Mode::Bands).unwrap();
+        let begun = state.clone();
+        known_time(&mut state, START, START + -86_400, &SETTINGS);
+        assert_eq!(state, begun, "what was begun stays");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_within_the_look_back_leaves_the_watermark_where_it_is() {
+        let mut state = first_state(START, &SETTINGS);
+        for tick in 0..40 {
+            read_all(&mut state, START + tick * 900, Mode::Bands);
+        }
+        let watermark = state.watermark();
+        for back in [1, 900, 7_200] {
+            read_all(&mut state, START + (40 * 900 - back), Mode::Bands);
+            check(&state);
+            assert!(state.watermark() >= watermark, "{back} s");
+        }
+    }
+
+    #[test]
     fn a_slice_is_split_only_while_it_is_unread_and_long_enough() {
         let mut state = first_state(START, &SETTINGS);
-        begin_tick(&mut state, START, &SETTINGS, Mode::Bands);
+        begin_tick(&mut state, START, &SETTINGS, Mode::Bands).unwrap();
         let first = state.slices[0].from;
         let new = split(&mut state, first).expect("a slice of 16 minutes can be split");
         check(&state);

@@ -93,6 +93,18 @@ pub struct Balance {
     pub interval: Duration,
 }
 
+impl Balance {
+    /// How often it is asked for: as configured, but at most once a minute, which is all that Exotel allows.
+    /// With a `settle_after` below a minute, which only a test or demo has, a minute would never pass.
+    pub fn every(&self, settle_after: Duration) -> Duration {
+        let shortest = if settle_after < Self::SHORTEST { settle_after / 30 } else { Self::SHORTEST };
+        self.interval.max(shortest)
+    }
+
+    /// Exotel wants to be asked once a minute at most.
+    pub const SHORTEST: Duration = Duration::from_secs(60);
+}
+
 impl Account {
     /// An account with every default, for these credentials; where reading starts, and what tests and
     /// `demo` use.

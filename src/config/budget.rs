@@ -96,9 +96,9 @@ impl Config {
             "  voice: at most {ceiling} requests a minute; background work may use {background:.1} of them (background_share {share})"
         ));
         if account.balance.enabled {
-            let (every, interval) = (write_duration(account.balance.interval), account.balance.interval);
-            let rate = 60.0 / interval.as_secs_f64();
-            lines.push(format!("    balance, every {every}: {rate:.1} a minute"));
+            let every = account.balance.every(self.sync.settle_after);
+            let rate = 60.0 / every.as_secs_f64();
+            lines.push(format!("    balance, every {}: {rate:.1} a minute", write_duration(every)));
         }
         if !self.sync.enabled {
             lines.push("    calls are not read (sync.enabled is false)".to_owned());
@@ -230,6 +230,25 @@ mod tests {
         config.sync.lookback = Duration::from_secs(1);
         let report = config.budget_report();
         assert!(!report.contains("NaN") && !report.contains("inf") && !report.contains("-0"), "{report}");
+    }
+
+    #[test]
+    fn the_balance_is_reckoned_as_often_as_it_is_asked_for() {
+        let mut config = Config::default();
+        config.accounts.push(Account::new("acme1", "k", "t"));
+        config.accounts[0].balance.enabled = true;
+        let line = |config: &Config| {
+            let report = config.budget_report();
+            report.lines().find(|line| line.contains("balance")).map(|line| line.trim().to_owned())
+        };
+        assert_eq!(line(&config).as_deref(), Some("balance, every 15m: 0.1 a minute"));
+        config.accounts[0].balance.interval = Duration::from_secs(1);
+        for settle_after in [1, 20, 30] {
+            config.sync.settle_after = Duration::from_secs(settle_after * 60);
+            assert_eq!(line(&config).as_deref(), Some("balance, every 1m: 1.0 a minute"));
+        }
+        config.sync.settle_after = Duration::from_secs(6);
+        assert_eq!(line(&config).as_deref(), Some("balance, every 1s: 60.0 a minute"), "as in a demo");
     }
 
     #[test]

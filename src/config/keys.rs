@@ -91,7 +91,7 @@ pub const KEYS: &[Key] = &[
     key("accounts[].rate_limits.sms", "whole number", "120", "60", "The same for the SMS APIs. Exotel publishes 200."),
     key("accounts[].background_share", "number above 0, at most 1", "0.3", "1", "Part of each ceiling for reading in the background, since the customer's own systems share Exotel's limit. 1 for who has it alone."),
     key("accounts[].balance.enabled", "true or false", "false", "true", "Whether the balance is read."),
-    key("accounts[].balance.interval", "duration", "15m", "1h", "How often; at most once a minute is asked."),
+    key("accounts[].balance.interval", "duration", "15m", "1h", "How often; at most once a minute is asked, but for a demo with a `sync.settle_after` below a minute."),
     later(key("accounts[].from_number", "phone number", "none", "\"+918000000012\"", "Number that outbound calls connect first, where a request names none.")),
     later(key("accounts[].caller_id", "phone number", "none", "\"+918000000011\"", "ExoPhone that outbound calls show.")),
     key("heartbeat.enabled", "true or false", "true", "false", "Whether the connectivity of ExoPhones is polled. The list of ExoPhones is read either way, for the labels."),

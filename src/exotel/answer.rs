@@ -21,8 +21,10 @@ const MIN_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Hints {
     /// Exotel's clock, seconds since the epoch.
     pub(super) date: Option<i64>,
-    /// How long the pool is to rest.
-    pub(super) pause: Option<Duration>,
+    /// How long whoever asked is to rest: `Retry-After`, or what a broken limit costs without one.
+    pub(super) asked: Option<Duration>,
+    /// Until the reset of a quota that is used up.
+    pub(super) reset: Option<Duration>,
     /// `Retry-After` alone, capped.
     pub(super) retry_after: Option<Duration>,
     /// Requests a minute.
@@ -54,11 +56,17 @@ impl Hints {
         };
         Self {
             date,
-            pause: asked.max(reset).filter(|pause| !pause.is_zero()),
+            asked: asked.filter(|pause| !pause.is_zero()),
+            reset: reset.filter(|pause| !pause.is_zero()),
             retry_after,
             limit: number("x-ratelimit-limit").map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
             remaining,
         }
+    }
+
+    /// The longer of both rests.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        self.asked.max(self.reset)
     }
 }
 
@@ -128,7 +136,7 @@ mod tests {
     }
 
     fn pause(status: u16, headers: &[(&'static str, &str)]) -> Option<u64> {
-        hints(status, Pool::Voice, headers).pause.map(|p| p.as_secs())
+        hints(status, Pool::Voice, headers).pause().map(|p| p.as_secs())
     }
 
     #[test]
@@ -146,7 +154,7 @@ mod tests {
         );
         assert_eq!((read.limit, read.remaining), (Some(200), Some(0)));
         assert_eq!(read.retry_after, Some(Duration::from_secs(30)));
-        assert_eq!(read.pause, Some(Duration::from_secs(60)), "the later of the two");
+        assert_eq!(read.pause(), Some(Duration::from_secs(60)), "the later of the two");
     }
 
     #[test]
@@ -168,7 +176,7 @@ mod tests {
         assert_eq!(pause(429, &[("retry-after", "soon")]), Some(30));
         assert_eq!(pause(429, &[("retry-after", "0")]), Some(1));
         assert_eq!(pause(503, &[]), None);
-        assert_eq!(hints(503, Pool::Sms, &[]).pause, Some(DEFAULT_PAUSE));
+        assert_eq!(hints(503, Pool::Sms, &[]).pause(), Some(DEFAULT_PAUSE));
     }
 
     #[test]

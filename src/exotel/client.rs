@@ -12,7 +12,9 @@ use http::{HeaderValue, Uri};
 use super::auth::Auth;
 use super::ledger::Ledger;
 use super::limiter::{Allowance, Limiter};
+use super::rests::Rests;
 use super::send::Ask;
+use super::time::ExotelTime;
 use super::transport::Transport;
 use super::wire::{self, AccountShape, Balance};
 use super::{CallsPage, CallsQuery, Error, ErrorKind, Pool, Priority, query};
@@ -20,7 +22,7 @@ use crate::config;
 use crate::metrics::api::{AccountApiMetrics, ApiMetrics, Endpoint};
 use crate::model::callback::SmsReport;
 use crate::model::health::Reachability;
-use crate::model::{Clock, ExoPhone, Observation, Sid};
+use crate::model::{Clock, ExoPhone, Observation, Sid, Timestamp};
 
 /// Pages of ExoPhones read at most, 50 numbers each; far above what one account rents.
 const MAX_PHONE_PAGES: u32 = 200;
@@ -71,11 +73,14 @@ pub(super) struct Inner {
     pub(super) retry: config::Retry,
     pub(super) transport: Transport,
     pub(super) clock: Clock,
+    pub(super) time: ExotelTime,
     pub(super) metrics: AccountApiMetrics,
     pub(super) voice: Arc<Limiter>,
     pub(super) exophones: Arc<Limiter>,
     /// None where no messages are asked for.
     pub(super) sms: Option<Arc<Limiter>>,
+    /// Endpoints with a quota of their own that is used up.
+    pub(super) rests: Rests,
     /// Whether this account's ExoPhones are listed by v1 only.
     pub(super) old_phone_list: AtomicBool,
     /// Where the health of this account's ExoPhones is found: a [`HealthPath`].
@@ -160,8 +165,10 @@ impl Client {
             exophones: limiter(Pool::Exophones, account.rate_limits.exophones),
             sms,
             transport,
+            time: ExotelTime::new(metrics.clock_offset(), &clock),
             clock,
             metrics,
+            rests: Rests::default(),
             old_phone_list: AtomicBool::new(false),
             health_path: AtomicU8::new(HealthPath::NotKnown as u8),
         }))
@@ -310,9 +317,20 @@ impl Client {
         })
     }
 
-    /// Exotel's clock minus ours in seconds, by the last answer with a Date; none before it.
+    /// Now, by Exotel's clock; by ours as long as no answer with a Date is believed.
+    pub fn now(&self) -> Timestamp {
+        self.0.time.now(&self.0.clock)
+    }
+
+    /// Whether an answer has confirmed [`Client::now`]. Where Exotel's clock and ours disagree by more than
+    /// a minute, three answers in a row must agree with each other.
+    pub fn knows_the_time(&self) -> bool {
+        self.0.time.is_confirmed()
+    }
+
+    /// Exotel's clock minus ours in seconds; none before an answer with a Date is believed.
     pub fn clock_offset(&self) -> Option<i64> {
-        self.0.metrics.clock_offset()
+        self.0.time.offset(&self.0.clock)
     }
 }
 

@@ -11,9 +11,11 @@ mod ledger;
 mod limiter;
 mod next_page;
 mod query;
+mod rests;
 mod send;
 #[cfg(test)]
 mod tests;
+mod time;
 mod transport;
 mod wire;
 

@@ -13,6 +13,7 @@ use super::client::{Host, Inner};
 use super::limiter::Limiter;
 use super::wire::Malformed;
 use super::{Error, ErrorKind, Pool, Priority};
+use crate::config::Balance;
 use crate::metrics::api::Endpoint;
 
 /// Longest wait between two tries, whatever the settings say.
@@ -32,6 +33,27 @@ impl Ask {
     fn is_of_ccm(&self) -> bool {
         matches!(self.endpoint, Endpoint::CallV2 | Endpoint::CallV3 | Endpoint::LegsV3)
     }
+
+    fn meter(&self) -> Meter {
+        match self.endpoint {
+            Endpoint::Balance => Meter::Alone,
+            _ if self.is_of_ccm() => Meter::Apart,
+            _ => Meter::Pool,
+        }
+    }
+}
+
+/// Whose count the headers of an answer tell of. Whatever it is, a request takes a slot of its pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meter {
+    /// That of the pool.
+    Pool,
+    /// `X-RateLimit-*` of a count of its own (the legs: 100 a minute); a 429 speaks for the account as
+    /// a whole all the same.
+    Apart,
+    /// That of the endpoint, whatever is said: the balance may be asked for once a minute, and nothing else
+    /// may suffer from it.
+    Alone,
 }
 
 impl Inner {
@@ -53,9 +75,14 @@ impl Inner {
         ask: &Ask,
         read: impl Fn(&[u8]) -> Result<T, Malformed>,
     ) -> Result<T, Error> {
+        // A retry is a request as any other, and the balance has one a minute.
+        let shortest = match ask.meter() {
+            Meter::Alone => self.retry.initial_backoff.max(Balance::SHORTEST),
+            Meter::Pool | Meter::Apart => self.retry.initial_backoff,
+        };
         let mut backoff = ExponentialBuilder::new()
-            .with_min_delay(self.retry.initial_backoff)
-            .with_max_delay(MAX_BACKOFF.max(self.retry.initial_backoff))
+            .with_min_delay(shortest)
+            .with_max_delay(MAX_BACKOFF.max(shortest))
             .with_max_times(self.retry.attempts as usize)
             .with_factor(2.0)
             .with_jitter()
@@ -72,17 +99,18 @@ impl Inner {
                 self.metrics.abandoned(ask.endpoint);
                 return Err(self.presentable(ask, error));
             };
-            // After a 429 the pool as a whole waits.
+            // After a 429 the pool as a whole waits, or the endpoint.
             if !matches!(error.kind, ErrorKind::Throttled { .. }) {
                 tokio::time::sleep(wait).await;
             }
         }
     }
 
-    /// One try: leave, slot, request, answer.
+    /// One try: rest, leave, slot, request, answer.
     async fn attempt<T>(&self, ask: &Ask, read: impl Fn(&[u8]) -> Result<T, Malformed>) -> Result<T, Error> {
         let request = self.request(ask)?;
         let limiter = self.limiter(ask.pool).ok_or_else(|| local("this pool is not in use"))?;
+        self.rests.over(ask.endpoint, &self.clock).await;
         let asked_at = self.clock.monotonic_millis();
         let auth = &self.host(ask).auth;
         let leave = self.leave(auth.ask(asked_at))?;
@@ -142,18 +170,7 @@ impl Inner {
         let hints = Hints::of(status, answer.headers(), ask.pool, now);
         // What is said of the key and of Exotel's clock is said of the host that everything else is read from.
         let (auth, of_api) = (&self.host(ask).auth, !ask.is_of_ccm());
-        if let Some(date) = hints.date.filter(|_| of_api) {
-            self.metrics.set_clock_offset(date - i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-        }
-        if let Some(limit) = hints.limit {
-            limiter.learn(limit);
-        }
-        if let Some(remaining) = hints.remaining {
-            limiter.gauges().set_remaining(remaining);
-        }
-        if let Some(pause) = hints.pause {
-            limiter.pause(pause);
-        }
+        self.heed(ask, limiter, &hints);
         if let Some(error) = failure(status, answer.body(), ask.pool, &hints) {
             if error.kind == ErrorKind::Auth {
                 auth.refused(self.clock.monotonic_millis());
@@ -166,12 +183,40 @@ impl Inner {
         auth.accepted();
         if of_api {
             self.metrics.set_auth_ok(true);
+            // Failures are often made by something in between, with a clock of its own.
+            self.time.told(hints.date, &self.clock);
+            if let Some(offset) = self.time.offset(&self.clock) {
+                self.metrics.set_clock_offset(offset);
+            }
         }
         read(answer.body()).map_err(|Malformed(message)| Error {
             kind: ErrorKind::Decode,
             status: Some(status.as_u16()),
             message,
         })
+    }
+
+    /// Does what the headers ask for: to whom they speak, no more and no fewer.
+    fn heed(&self, ask: &Ask, limiter: &Limiter, hints: &Hints) {
+        let (of_pool, of_endpoint) = match ask.meter() {
+            Meter::Pool => (hints.pause(), None),
+            Meter::Apart => (hints.asked, hints.reset),
+            Meter::Alone => (None, hints.pause()),
+        };
+        if ask.meter() == Meter::Pool {
+            if let Some(limit) = hints.limit {
+                limiter.learn(limit);
+            }
+            if let Some(remaining) = hints.remaining {
+                limiter.gauges().set_remaining(remaining);
+            }
+        }
+        if let Some(pause) = of_pool {
+            limiter.pause(pause);
+        }
+        if let Some(pause) = of_endpoint {
+            self.rests.begin(ask.endpoint, pause, &self.clock);
+        }
     }
 
     fn request(&self, ask: &Ask) -> Result<Request<Bytes>, Error> {

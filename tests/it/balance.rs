@@ -1,10 +1,12 @@
 //! The balance: shown where it can be read, and nobody else's trouble where it cannot.
 
+use exotel_exporter::model::Clock;
+use exotel_exporter::simulator::{Limits, Options, Pool, Simulator};
 use serde_json::json;
 
 use crate::support::agent::{Setup, account};
 use crate::support::fake::{Balance, Fake};
-use crate::support::secs;
+use crate::support::{ensure, eventually, http, secs};
 
 #[test]
 fn a_balance_that_is_refused_with_402_hurts_nothing_else() {
@@ -50,4 +52,28 @@ fn a_balance_that_is_refused_with_402_hurts_nothing_else() {
         scrape.metric("exotel_account_balance").sums_to(-2.5)
     });
     assert!(!agent.process.log().contains("panicked"), "{}", agent.process.log());
+}
+
+#[test]
+fn the_quota_of_the_balance_of_one_a_minute_holds_up_the_balance_alone() {
+    let limits = Limits { voice: None, exophones: None, balance: Some(1), ..Limits::default() };
+    let exotel = Simulator::new(Options { limits, ..Options::default() }, Clock::system());
+    let mut acme = account("acme", &http::serve(exotel.router()));
+    acme["balance"] = json!({"enabled": true, "interval": "1s"});
+    let setup = Setup::new(&[acme]);
+    let mut agent = setup.start();
+    agent.scrape_until(secs(10), "the balance is read", |scrape| {
+        scrape.metric("exotel_account_balance").at_least(0.01).map(|_| ())
+    });
+    let arrived = |pool| exotel.arrivals().largest(0, pool, u64::MAX);
+    let before = arrived(Pool::Voice);
+    eventually(secs(20), "calls are read on", || {
+        let more = arrived(Pool::Voice) - before;
+        ensure(more >= 5, || format!("{more} requests since the balance was read"))
+    });
+    let scrape = agent.scrape();
+    scrape.metric("exotel_api_quota_requests").label("pool", "voice").is(6000);
+    assert_eq!(scrape.metric("exotel_api_quota_remaining_requests").label("pool", "voice").count(), 0);
+    assert_eq!(arrived(Pool::Balance), 1, "it rests until its quota is full again");
+    assert_eq!(scrape.metric("exotel_api_request_failures_total").sum(), 0.0);
 }

@@ -185,6 +185,28 @@ async fn a_corrected_offset_does_not_double_the_store() {
 }
 
 #[tokio::test]
+async fn after_a_restart_with_a_clock_a_day_behind_the_watermark_goes_on_from_where_it_stood() {
+    tokio::time::pause();
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::following_tokio(MIDNIGHT);
+    let simulator = Simulator::new(field(2_000.0), clock.clone());
+    let running = Running::start(&simulator, &clock, folder.path(), |_| {}).await;
+    sleep(hours(12)).await;
+    let before = running.account.status().watermark.unwrap();
+    running.stop().await;
+    let behind = Clock::following_tokio(clock.now().plus(-86_400));
+    let running = Running::start(&simulator, &behind, folder.path(), |_| {}).await;
+    for _ in 0..120 {
+        sleep(Duration::from_secs(10)).await;
+        let watermark = running.account.status().watermark;
+        assert!(watermark.is_none_or(|watermark| watermark >= before), "{watermark:?} after {before:?}");
+    }
+    assert!(running.account.status().watermark > Some(before), "it goes on");
+    assert_eq!(running.account.client.clock_offset(), Some(86_400));
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_manual_run_reads_up_to_now() {
     tokio::time::pause();
     let folder = tempfile::tempdir().unwrap();

@@ -193,8 +193,8 @@ impl Reader {
 
     /// Begins a run, or extends the head if one is under way.
     async fn tick(&mut self, trigger: Trigger) {
-        let now = self.account.wall_now();
         if self.live.is_some() {
+            let now = self.account.wall_now();
             let known: HashSet<i64> = self.state.slices.iter().map(|s| s.from).collect();
             plan::extend_head(&mut self.state, now, &self.settings);
             for job in plan::jobs(&self.state, now, &self.settings, self.mode) {
@@ -226,7 +226,7 @@ impl Reader {
             status.newest_run = Some(record.clone());
         }
         self.live = Some(record);
-        self.mode = match self.choose_mode(trigger, now).await {
+        self.mode = match self.choose_mode(trigger).await {
             Ok(mode) => mode,
             Err(error) => {
                 self.end_live(Some(error)).await;
@@ -234,9 +234,17 @@ impl Reader {
             }
         };
         self.account.status().whole = self.mode == Mode::Whole;
-        // An answer may have told that the machine's clock is wrong.
         let now = self.account.wall_now();
-        plan::begin_tick(&mut self.state, now, &self.settings, self.mode);
+        let first_start = instant_of_first_start(&self.account);
+        plan::known_time(&mut self.state, first_start, now, &self.settings);
+        if plan::begin_tick(&mut self.state, now, &self.settings, self.mode).is_err() {
+            let watermark = self.state.watermark();
+            self.end_live(Some(format!(
+                "Exotel's clock says {now}, earlier than {watermark}, up to which everything was read: nothing is read until then (is accounts[].utc_offset right?)"
+            )))
+            .await;
+            return;
+        }
         self.queue = plan::jobs(&self.state, now, &self.settings, self.mode)
             .into_iter()
             .filter(|job| !self.readings.contains_key(&job.slice))

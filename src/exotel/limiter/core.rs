@@ -129,8 +129,8 @@ impl<W> Core<W> {
         change(self);
         let after = self.in_force();
         if before != after {
-            self.pool_pace = Pacer::new(after.ceiling, now);
-            self.background_pace = Pacer::new(after.background(), now);
+            self.pool_pace = self.pool_pace.at_rate(after.ceiling, now);
+            self.background_pace = self.background_pace.at_rate(after.background(), now);
         }
     }
 
@@ -215,10 +215,10 @@ impl<W> Core<W> {
             Some((priority, waiter)) => {
                 let share = Share::of(priority);
                 self.in_flight += 1;
-                self.pool_pace.spend();
+                self.pool_pace.spend(now);
                 if share == Share::Background {
                     self.in_flight_background += 1;
-                    self.background_pace.spend();
+                    self.background_pace.spend(now);
                 }
                 Step::Grant(priority, waiter)
             }

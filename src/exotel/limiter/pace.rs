@@ -1,7 +1,8 @@
 //! Even spacing of requests.
 //!
 //! The slots of [`super::core`] alone would let a whole minute's worth go at once. A pacer lets one go
-//! every `60 s / limit`, with a burst no larger than what a timer that fires 50 ms late would cost.
+//! every `60 s / limit`, with a burst no larger than what a timer that fires 50 ms late would cost. A limit
+//! that changes does not begin anew: the last grant counts.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(super) struct Pacer {
     limiter: RateLimiter<NotKeyed, InMemoryState, GivenTime, NoOpMiddleware<Nanos>>,
     /// A cell that was drawn and not yet used: a grant may have to wait for something else.
     in_hand: bool,
+    /// When one was last used.
+    last: Option<u64>,
 }
 
 impl Pacer {
@@ -47,7 +50,23 @@ impl Pacer {
             .allow_burst(burst);
         let time = GivenTime::default();
         time.0.store(nanos(now), Ordering::Relaxed);
-        Self { limiter: RateLimiter::direct_with_clock(quota, time.clone()), time, in_hand: false }
+        Self {
+            limiter: RateLimiter::direct_with_clock(quota, time.clone()),
+            time,
+            in_hand: false,
+            last: None,
+        }
+    }
+
+    /// The same at another rate: the first grant keeps the new distance from the last one, so that nobody
+    /// who changes the rate again and again gets a burst each time.
+    #[must_use]
+    pub(super) fn at_rate(&self, per_minute: u32, now: u64) -> Self {
+        let Some(last) = self.last else { return Self::new(per_minute, now) };
+        let changed = Self { last: Some(last), ..Self::new(per_minute, last) };
+        // Its time stands still at the last grant: this ends when the burst of that moment is used up.
+        while changed.limiter.check().is_ok() {}
+        changed
     }
 
     /// Whether a grant is due now.
@@ -69,8 +88,9 @@ impl Pacer {
     }
 
     /// Uses the cell that was due.
-    pub(super) fn spend(&mut self) {
+    pub(super) fn spend(&mut self, now: u64) {
         self.in_hand = false;
+        self.last = Some(now);
     }
 }
 

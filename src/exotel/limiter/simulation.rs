@@ -399,8 +399,9 @@ fn a_lower_limit_is_kept_to_until_exotel_says_otherwise() {
     assert_eq!(core.step(0), Step::WaitForAnswer);
     core.learn(4, 0);
     assert_eq!(core.in_force().ceiling, 4);
-    assert_eq!(core.step(0), Step::Grant(Priority::Sync, 2));
-    core.learn(0, 0);
+    assert_eq!(core.step(0), Step::WaitUntil(15_000), "a quarter of a minute after the last one");
+    assert_eq!(core.step(15_000), Step::Grant(Priority::Sync, 2));
+    core.learn(0, 15_000);
     assert_eq!(core.in_force().ceiling, 1, "absurd, but obeyed as far as one can");
 }
 

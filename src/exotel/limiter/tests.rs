@@ -100,6 +100,43 @@ async fn workers_with_a_backlog_use_what_they_may() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_changes_with_each_answer_does_not_end_the_spacing() {
+    for (limits, background_share, least) in
+        [([100, 101], 1.0, 594), ([190, 200], 0.3, 1_000), ([60, 200], 1.0, 300)]
+    {
+        let limiter = limiter(240, background_share);
+        let mut before = None;
+        for n in 0..60 {
+            let permit = sent(&limiter, Priority::Sync).await;
+            let now = Instant::now();
+            // The first two may be a burst.
+            if let Some(before) = before.replace(now).filter(|_| n > 2) {
+                let apart = now.duration_since(before).as_millis();
+                assert!(apart >= least, "{limits:?}: {apart} ms between {} and {n}", n - 1);
+            }
+            limiter.learn(limits[n % 2]);
+            drop(permit);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_change_of_the_limit_the_next_request_waits_no_longer_than_the_new_spacing() {
+    let limiter = limiter(1_000, 1.0);
+    drop(sent(&limiter, Priority::Sync).await);
+    limiter.learn(6);
+    limiter.learn(60);
+    let begun = Instant::now();
+    drop(sent(&limiter, Priority::Sync).await);
+    assert_eq!(begun.elapsed().as_secs(), 1);
+    sleep(Duration::from_secs(30)).await;
+    limiter.learn(30);
+    let begun = Instant::now();
+    drop(sent(&limiter, Priority::Sync).await);
+    assert_eq!(begun.elapsed(), Duration::ZERO, "it was due long ago");
+}
+
 #[test]
 fn another_runtime_takes_over_those_who_wait() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

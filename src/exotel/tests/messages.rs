@@ -78,3 +78,56 @@ async fn the_balance_is_read_in_the_voice_pool_and_an_empty_account_is_a_kind_of
         r#"exotel_api_request_failures_total{account="exampleacct1",endpoint="balance",reason="payment"} 1"#,
     );
 }
+
+fn with_balance() -> Account {
+    let interval = Duration::from_secs(60);
+    Account { balance: BalancePoll { enabled: true, interval }, ..account() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_quota_of_the_balance_is_its_own_and_holds_up_nothing_else() {
+    let server = Server::new(|_, uri| {
+        if !uri.path().ends_with("Balance.json") {
+            return EMPTY.into_response();
+        }
+        let reset = (START.0 + 60).to_string();
+        let headers =
+            [("x-ratelimit-limit", "1"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", &reset)];
+        (headers, fixture!("balance.json")).into_response()
+    });
+    let bench = Bench::with(&server, &with_balance());
+    bench.client.balance(Priority::Sync).await.unwrap();
+    bench.calls().await.unwrap();
+    let quota = bench.client.quota(Pool::Voice).unwrap();
+    assert_eq!((quota.per_minute, quota.remaining, quota.used), (6000, None, 2));
+    bench.client.balance(Priority::Sync).await.unwrap();
+    assert_eq!(server.seconds(), [0, 0, 60], "the balance waits for its reset");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_balance_that_is_refused_with_429_rests_alone() {
+    let server = Server::new(|n, uri| match (n, uri.path().ends_with("Balance.json")) {
+        (0, _) => (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "300")], "").into_response(),
+        (_, true) => fixture!("balance.json").into_response(),
+        (_, false) => EMPTY.into_response(),
+    });
+    let bench = Bench::with(&server, &with_balance());
+    let (balance, calls) = tokio::join!(bench.client.balance(Priority::Sync), async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        bench.calls().await
+    });
+    balance.unwrap();
+    calls.unwrap();
+    assert_eq!(server.seconds(), [0, 5, 300]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_balance_that_fails_is_asked_for_again_after_a_minute_or_more() {
+    let server = Server::new(|n, _| match n {
+        0 => StatusCode::BAD_GATEWAY.into_response(),
+        _ => fixture!("balance.json").into_response(),
+    });
+    let bench = Bench::with(&server, &with_balance());
+    bench.client.balance(Priority::Sync).await.unwrap();
+    assert!((60..=121).contains(&server.seconds()[1]), "{:?}", server.seconds());
+}

@@ -28,6 +28,7 @@ mod network;
 mod newer;
 mod requests;
 mod retries;
+mod time;
 
 const KEY: &str = "key-0123";
 const TOKEN: &str = "token-4567";

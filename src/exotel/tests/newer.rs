@@ -73,6 +73,26 @@ async fn not_found_is_said_with_404_or_within_and_nothing_else_means_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_quota_that_ccm_tells_of_is_not_that_of_the_call_list() {
+    let server = Server::new(|_, uri| match uri.host() {
+        Some("ccm.test") => {
+            let reset = (START.0 + 20).to_string();
+            let quota = [("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "0")];
+            let headers = [quota[0], quota[1], ("x-ratelimit-reset", &reset)];
+            (headers, fixture!("call-details-v2-ccm-legacy-keys.json")).into_response()
+        }
+        _ => EMPTY.into_response(),
+    });
+    let bench = Bench::with(&server, &account_of_two_hosts());
+    bench.client.call_v2(&sid(), Priority::Interactive).await.unwrap();
+    bench.calls().await.unwrap();
+    let quota = bench.client.quota(Pool::Voice).unwrap();
+    assert_eq!((quota.per_minute, quota.remaining), (6000, None));
+    bench.client.call_v2(&sid(), Priority::Interactive).await.unwrap();
+    assert_eq!(server.seconds(), [0, 0, 20], "it waits itself for the reset");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_that_ccm_refuses_is_still_good_for_all_else() {
     let server = Server::new(|_, uri| match uri.host() {
         Some("ccm.test") => (

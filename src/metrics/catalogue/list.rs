@@ -54,7 +54,7 @@ families! {
         API_AUTH_OK: Gauge "exotel_api_auth_ok" ["account"] Process Always
             "0 from a 401 until Exotel accepts a request again, else 1.";
         API_CLOCK_OFFSET: Gauge "exotel_api_clock_offset_seconds" ["account"] Process Sometimes
-            "Date header of the last answer minus the local clock; absent before the first answer.";
+            "Date header of successful answers minus the local clock; absent before the first. One more than a minute off is believed when three in a row agree.";
         API_THROTTLE_WAIT: Histogram "exotel_api_throttle_wait_seconds" ["account", "pool", "priority"] Process Always
             "Time a request waited for room under the request limit.";
         API_QUEUE_LENGTH: Gauge "exotel_api_queue_length" ["account", "pool"] Process Always
