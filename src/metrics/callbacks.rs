@@ -162,19 +162,7 @@ mod tests {
 
     fn view(callbacks: Option<CallbacksView>, totals: &[(Series, u64)]) -> View {
         let numbers: BTreeMap<u64, u64> = totals.iter().map(|(series, n)| (series.to_key(), *n)).collect();
-        let sync = crate::metrics::view::SyncView {
-            interval: 900.0,
-            lookback: 15_600.0,
-            lag: 1_200.0,
-            last_success: None,
-            last_duration: None,
-            watermark: None,
-            head: None,
-            set_aside: 0,
-            unsettled: 0,
-            oldest_unsettled: None,
-            unpriced: 0,
-        };
+        let sync = crate::metrics::view::SyncView::unread();
         let account = AccountView {
             id: ACCOUNT,
             name: "acme".into(),

@@ -295,19 +295,7 @@ mod tests {
 
     #[test]
     fn an_account_whose_calls_are_not_read_shows_its_numbers_and_nothing_of_calls() {
-        let reading = SyncView {
-            interval: 900.0,
-            lookback: 15_600.0,
-            lag: 1_200.0,
-            last_success: None,
-            last_duration: None,
-            watermark: None,
-            head: None,
-            set_aside: 0,
-            unsettled: 0,
-            oldest_unsettled: None,
-            unpriced: 0,
-        };
+        let reading = SyncView::unread();
         let accounts = vec![account(1, "read", Some(reading)), account(2, "unread", None)];
         let view = View { accounts, ..View::default() };
         let mut registry = Registry::default();

@@ -134,6 +134,26 @@ pub struct SyncView {
     pub unpriced: u64,
 }
 
+#[cfg(test)]
+impl SyncView {
+    /// Of an account that was not read yet, with the default settings.
+    pub(crate) fn unread() -> Self {
+        Self {
+            interval: 900.0,
+            lookback: 15_600.0,
+            lag: 1_200.0,
+            last_success: None,
+            last_duration: None,
+            watermark: None,
+            head: None,
+            set_aside: 0,
+            unsettled: 0,
+            oldest_unsettled: None,
+            unpriced: 0,
+        }
+    }
+}
+
 /// A [`Source`] that can be put into a collector.
 #[derive(Clone)]
 pub(super) struct Shared(pub(super) Source);

@@ -54,18 +54,10 @@ fn context(account: AccountId, directory: &Arc<Directory>, now: Timestamp) -> Co
 
 fn report(sid: &Sid, event: CallEvent, same: u64) -> CallReport {
     CallReport {
-        sid: sid.clone(),
-        event,
-        status: None,
         direction: None,
         created: None,
         start: None,
-        end: None,
-        updated: None,
-        duration: None,
-        price: None,
-        details: None,
-        same,
+        ..CallReport::outbound(sid.clone(), WallTime(0), event, same)
     }
 }
 
